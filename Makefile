@@ -1,0 +1,40 @@
+# Everything works on a bare Python 3.11-3.13; a second call reuses what is there.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint prove bases clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## make .venv with the pinned versions
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fairbench needs Python 3.11 or later, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup ## four methods on the bundled digits, and their leaderboard page
+	$(BIN)/fairbench run --methods pgd_at,faal,frl,cfa --track digits
+	$(BIN)/fairbench report --track digits
+
+lint: setup ## ruff and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+test: lint ## ruff, pyright and the tests, under ten minutes on two cores
+	$(BIN)/python -m pytest -m 'not prove'
+
+prove: setup ## the long form of the proofs
+	$(BIN)/python -m pytest -m prove
+
+bases: setup ## train the committed base checkpoints of the CPU tracks anew
+	$(BIN)/python -m benchmarks.make_bases
+
+clean: ## remove the environment and what the demo wrote
+	rm -rf $(VENV) checkpoints/digits reports/digits

@@ -1,0 +1,1 @@
+"""Base and teacher weights of the CPU tracks, as package data."""

@@ -1,0 +1,36 @@
+"""fairbench: the benchmark and leaderboard for robust fairness.
+
+Names are resolved on first use, so that ``import fairbench`` and ``fairbench --help`` do not load torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairbench.evaluation.evaluate import Evaluation as Evaluation
+    from fairbench.evaluation.evaluate import evaluate as evaluate
+    from fairbench.leaderboard.results import load_results as load_results
+    from fairbench.registry import register as register
+    from fairbench.training.method import Method as Method
+    from fairbench.training.method import Objective as Objective
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Evaluation": "fairbench.evaluation.evaluate",
+    "Method": "fairbench.training.method",
+    "Objective": "fairbench.training.method",
+    "evaluate": "fairbench.evaluation.evaluate",
+    "load_results": "fairbench.leaderboard.results",
+    "register": "fairbench.registry",
+}
+
+__all__ = ["Evaluation", "Method", "Objective", "__version__", "evaluate", "load_results", "register"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fairbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,91 @@
+"""The network that a search asks: a private copy, folded and rounded for speed.
+
+The attacked network is never touched, and it alone gives verdicts.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from fairbench.attacks.ascent import Logits
+from fairbench.attacks.strided import PhaseConv
+
+Precision = Literal["float32", "bfloat16"]
+TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+"""largest accepted difference of logits between copy and network, as a share of the largest logit (or of 1)."""
+
+
+def search_network(model: Logits, precision: Precision, example: Tensor) -> tuple[Logits, list[str]]:
+    """A faster copy of a network for the search, or the network itself where no copy agrees with it.
+
+    Args:
+        model: the network under attack; only ``torch.nn.Module`` in eval mode throughout can be copied.
+        precision: ``float32``, or ``bfloat16`` for weights and activations of all but the last linear layer.
+        example: (B, C, H, W), images on which copy and network must agree.
+
+    Returns:
+        the network to search with, and notes for the log.
+    """
+    if precision not in TOLERANCE:
+        raise ValueError(f"expected search_precision to be float32 or bfloat16, got {precision!r}.")
+    if not isinstance(model, nn.Module) or any(part.training for part in model.modules()):
+        return model, ["searched with the network itself: not a module in eval mode"]
+    if len(list(model.parameters())) == 0 or next(model.parameters()).dtype != torch.float32:
+        return model, ["searched with the network itself: its weights are not float32"]
+    try:
+        candidate = _rounded(_folded(copy.deepcopy(model).requires_grad_(False)), precision)
+        difference = _difference(candidate, model, example)
+    except Exception as problem:  # foreign networks fail to copy, trace or round in ways that cannot be listed
+        return model, [f"searched with the network itself: {type(problem).__name__}: {problem}"]
+    if not difference <= TOLERANCE[precision]:
+        return model, [f"searched with the network itself: a {precision} copy differs by {difference:.2g} of the logits"]
+    return candidate, []
+
+
+def _folded(module: nn.Module) -> nn.Module:
+    try:
+        graph = fx.symbolic_trace(module)
+    except Exception:  # a network whose Python branches on its input stays as it is
+        return _with_phase_convolutions(module)
+    layers = dict(graph.named_modules())
+    for node in list(graph.graph.nodes):
+        source = node.args[0] if node.op == "call_module" and node.args else None
+        if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) > 1:
+            continue
+        conv, norm = layers[str(source.target)], layers[str(node.target)]
+        if type(conv) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.track_running_stats:
+            graph.set_submodule(str(source.target), fuse_conv_bn_eval(conv, norm))
+            node.replace_all_uses_with(source)
+            graph.graph.erase_node(node)
+    graph.recompile()
+    return _with_phase_convolutions(graph)
+
+
+def _with_phase_convolutions(module: nn.Module) -> nn.Module:
+    for name, layer in list(module.named_modules()):
+        if name and PhaseConv.fits(layer):
+            module.set_submodule(name, PhaseConv(layer))  # pyright: ignore[reportArgumentType]
+    return module
+
+
+def _rounded(module: nn.Module, precision: Precision) -> Logits:
+    module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if precision == "float32":
+        return lambda x: module(x.contiguous(memory_format=torch.channels_last))
+    module = module.to(torch.bfloat16)
+    last = [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1:]
+    for layer in last:
+        # Logits rounded to 8 bits would hide the small improvements that a search lives on.
+        layer.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    return lambda x: module(x.to(torch.bfloat16, memory_format=torch.channels_last)).float()
+
+
+def _difference(candidate: Logits, model: Logits, example: Tensor) -> float:
+    with torch.no_grad():
+        expected = model(example)
+        return float((candidate(example) - expected).abs().max() / expected.abs().max().clamp(min=1))

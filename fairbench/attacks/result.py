@@ -1,0 +1,26 @@
+"""What an attack for evaluation returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """Outcomes image by image, and what the attack saw on its way."""
+
+    x_adv: Tensor
+    """(N, C, H, W): an adversarial example where one was found, else the image itself."""
+    robust: Tensor
+    """(N,) bool: the network answers the label on the image and nothing better was found."""
+    predicted: Tensor
+    """(N,) int64: the answer of the network, in its own precision, on ``x_adv``."""
+    log: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """per attack: ``attacked`` and ``broken`` (images), ``zero_gradient`` (images per class whose first gradient is
+    exactly zero), ``seconds``, ``passes`` (images that went through the network, seconds there), ``notes``."""
+    checks: dict[str, Any] = field(default_factory=dict)
+    """of the network: ``randomised``, ``probabilities``, ``dynamic``, ``logits_range``, ``micro_batch``,
+    ``search_precision``, ``threads``, ``notes``."""

@@ -1,0 +1,86 @@
+"""``fairbench data``: what is here, what is whole, and how to get the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Find, fetch and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+
+_Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+_DataDir = Annotated[Path | None, typer.Option(help="Folder of the data sets (or FAIRBENCH_DATA).")]
+
+
+@app.command("list")
+def list_data(data_dir: _DataDir = None, as_json: _Json = False) -> None:
+    """All data sets, and where each was found."""
+    from fairbench.cli.arguments import data_folder
+    from fairbench.cli.output import print_json, print_table
+    from fairbench.data import dataset_names, dataset_title, find_dataset
+
+    folder = data_folder(data_dir)
+    found = {name: find_dataset(name, folder) for name in dataset_names()}
+    if as_json:
+        print_json([{"name": n, "title": dataset_title(n), "place": str(p) if p else None} for n, p in found.items()])
+        return
+    rows = [[name, dataset_title(name), str(place) if place else "not found"] for name, place in found.items()]
+    print_table(["name", "title", "place"], rows)
+
+
+@app.command("fetch")
+def fetch_data(name: Annotated[str, typer.Argument(help="Name of the data set.")], data_dir: _DataDir = None) -> None:
+    """Download a data set; the only command that uses the network."""
+    import os
+
+    from fairbench.cli.arguments import data_folder
+    from fairbench.data import fetch_dataset
+    from fairbench.errors import UsageError
+
+    if os.environ.get("FAIRBENCH_OFFLINE"):
+        raise UsageError(f"cannot fetch {name}: FAIRBENCH_OFFLINE is set; unset it to allow the download")
+    place = fetch_dataset(name, data_folder(data_dir))
+    typer.echo(f"{name} is in {place}" if place else f"{name} comes with the package, nothing to fetch")
+
+
+@app.command("check")
+def check_data(
+    name: Annotated[str, typer.Argument(help="Name of the data set, or folder:PATH.")],
+    data_dir: _DataDir = None,
+    as_json: _Json = False,
+) -> None:
+    """Load a data set and count its images."""
+    from fairbench.cli.arguments import data_folder
+    from fairbench.cli.output import print_fields, print_json
+    from fairbench.data import load_dataset, training_splits
+
+    dataset = load_dataset(name, data_dir=data_folder(data_dir))
+    splits = training_splits(dataset)
+    parts = {"train": splits.train, "select": splits.select, "feedback": splits.feedback, "test": dataset.test}
+    counts = {part: split.labels.bincount(minlength=dataset.num_classes).tolist() for part, split in parts.items()}
+    if as_json:
+        print_json(
+            {
+                "name": dataset.name,
+                "classes": list(dataset.classes),
+                "image_shape": list(dataset.image_shape),
+                "fingerprint": dataset.fingerprint,
+                "splits_sha256": splits.sha256,
+                "images_per_class": counts,
+            }
+        )
+        return
+    fields = {
+        part: f"{sum(of_class)} images, {min(of_class)} to {max(of_class)} a class" for part, of_class in counts.items()
+    }
+    shape = " x ".join(map(str, dataset.image_shape))
+    print_fields(
+        {
+            "data set": dataset.name,
+            "classes": ", ".join(dataset.classes),
+            "image": shape,
+            **fields,
+            "fingerprint": dataset.fingerprint,
+        }
+    )

@@ -1,0 +1,40 @@
+"""``fairbench metrics``: the formulas behind the numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List and explain the metrics.", no_args_is_help=True, rich_markup_mode=None)
+
+_Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@app.command("list")
+def list_metrics(as_json: _Json = False) -> None:
+    """All metrics, a line each."""
+    from fairbench.cli.output import print_json, print_table
+    from fairbench.metrics import METRICS
+
+    if as_json:
+        print_json([{"name": metric.name, "summary": metric.summary} for metric in METRICS.values()])
+        return
+    print_table(["name", "what it is"], [[metric.name, metric.summary] for metric in METRICS.values()])
+
+
+@app.command("explain")
+def explain_metric(name: Annotated[str, typer.Argument(help="Name of the metric.")], as_json: _Json = False) -> None:
+    """Formula and source of one metric."""
+    from fairbench.cli.output import print_fields, print_json
+    from fairbench.errors import unknown_name
+    from fairbench.metrics import METRICS
+
+    if name not in METRICS:
+        raise unknown_name("metric", name, METRICS)
+    metric = METRICS[name]
+    fields = {"name": name, "what it is": metric.summary, "formula": metric.formula, "source": metric.source}
+    if as_json:
+        print_json(fields)
+    else:
+        print_fields(fields)

@@ -1,0 +1,59 @@
+"""Data sets as bytes on the device, their held-out parts, and augmentation.
+
+Names are resolved on first use, so that listing data sets does not load torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairbench.data.augmentation import augment as augment
+    from fairbench.data.augmentation import to_unit as to_unit
+    from fairbench.data.catalogue import dataset_names as dataset_names
+    from fairbench.data.catalogue import dataset_title as dataset_title
+    from fairbench.data.catalogue import find_dataset as find_dataset
+    from fairbench.data.dataset import Dataset as Dataset
+    from fairbench.data.dataset import Split as Split
+    from fairbench.data.fetch import fetch_dataset as fetch_dataset
+    from fairbench.data.load import load_dataset as load_dataset
+    from fairbench.data.splits import TrainingSplits as TrainingSplits
+    from fairbench.data.splits import training_splits as training_splits
+    from fairbench.data.stratified import stratified_subset as stratified_subset
+
+_HOMES = {
+    "Dataset": "fairbench.data.dataset",
+    "Split": "fairbench.data.dataset",
+    "TrainingSplits": "fairbench.data.splits",
+    "augment": "fairbench.data.augmentation",
+    "dataset_names": "fairbench.data.catalogue",
+    "dataset_title": "fairbench.data.catalogue",
+    "fetch_dataset": "fairbench.data.fetch",
+    "find_dataset": "fairbench.data.catalogue",
+    "load_dataset": "fairbench.data.load",
+    "stratified_subset": "fairbench.data.stratified",
+    "to_unit": "fairbench.data.augmentation",
+    "training_splits": "fairbench.data.splits",
+}
+
+__all__ = [
+    "Dataset",
+    "Split",
+    "TrainingSplits",
+    "augment",
+    "dataset_names",
+    "dataset_title",
+    "fetch_dataset",
+    "find_dataset",
+    "load_dataset",
+    "stratified_subset",
+    "to_unit",
+    "training_splits",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fairbench.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,33 @@
+"""Load a data set by name."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from fairbench.data.catalogue import FOLDER_PREFIX, locate, source_of
+from fairbench.data.dataset import Dataset, make_dataset
+from fairbench.data.fetch import fetch_dataset
+
+
+def load_dataset(name: str, *, data_dir: Path | None = None, download: bool = False) -> Dataset:
+    """A data set, whole, in memory.
+
+    Args:
+        name: one of ``dataset_names()``, or ``folder:PATH`` for images in train/<class>/ and test/<class>/.
+        data_dir: the data folder; None is the user's default.
+        download: fetch it first if it is missing and can be had.
+
+    Raises:
+        UsageError: for an unknown name, and for data that is missing, empty, damaged or inconsistent.
+        WorkError: if a download fails.
+    """
+    source = source_of(name)
+    if download:
+        fetch_dataset(name, data_dir)
+    place = locate(name, data_dir)
+    raw = importlib.import_module(source.reader).read(place)
+    if name.startswith(FOLDER_PREFIX):
+        # The record of a run carries this name; a whole path would tell strangers about the machine.
+        name = f"{FOLDER_PREFIX}{Path(place).resolve().name}"
+    return make_dataset(name, raw, place=str(place))

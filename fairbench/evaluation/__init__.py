@@ -1,0 +1,1 @@
+"""Evaluation: the battery of attacks, its resumable runner, and the record it writes."""

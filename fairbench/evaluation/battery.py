@@ -1,0 +1,105 @@
+"""The battery: each condition is what it does to an image, and the settings that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from fairbench.attacks import autoattack, cw, fgsm, pgd
+from fairbench.errors import unknown_name
+from fairbench.evaluation.network import FixedShape
+
+SUBSET_CONDITIONS = ("aa", "square")
+"""The costly conditions, which may see a stratified part of the images."""
+
+Perturb = Callable[[FixedShape, Tensor, Tensor, Tensor], Tensor]
+"""(network, x (B, C, H, W), y (B,), positions in the whole split (B,)) -> x_adv like x."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What is done to an image before the model is asked."""
+
+    name: str
+    epsilon: float
+    """radius that the images may move, 0 where they stay."""
+    settings: dict[str, Any]
+    """all that decides the outcome, apart from model and data."""
+    perturb: Perturb
+
+
+def make_condition(name: str, *, eps: float, seed: int = 0, square_queries: int = 5000) -> Condition:
+    """A condition of the battery with its settings filled in.
+
+    Args:
+        name: one of ``protocol.conditions``.
+        eps: L-infinity radius in pixel units of [0, 1].
+        seed: of everything that is drawn.
+        square_queries: of Square, alone and in AutoAttack.
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    makers: dict[str, Callable[[], tuple[dict[str, Any], Perturb]]] = {
+        "clean": _unchanged,
+        "fgsm": lambda: _single_step(eps),
+        "pgd20": lambda: _steps(pgd, eps, 20, seed),
+        "cw20": lambda: _steps(cw, eps, 20, seed),
+        "cw30": lambda: _steps(cw, eps, 30, seed),
+        "aa": lambda: _ensemble(eps, square_queries, seed),
+        "square": lambda: _queries(eps, square_queries, seed),
+    }
+    if name not in makers:
+        raise unknown_name("attack", name, makers)
+    settings, perturb = makers[name]()
+    return Condition(name=name, epsilon=settings.get("epsilon", 0.0), settings=settings, perturb=perturb)
+
+
+def _unchanged() -> tuple[dict[str, Any], Perturb]:
+    return {}, lambda model, x, y, indices: x
+
+
+def _single_step(eps: float) -> tuple[dict[str, Any], Perturb]:
+    return {"epsilon": eps}, lambda model, x, y, indices: fgsm(model, x, y, eps=eps)
+
+
+def _steps(attack: Callable[..., Tensor], eps: float, steps: int, seed: int) -> tuple[dict[str, Any], Perturb]:
+    settings = {"epsilon": eps, "steps": steps, "step_size": eps / 4, "start": "uniform", "seed": seed}
+
+    def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Tensor:
+        return attack(model, x, y, eps=eps, steps=steps, step_size=eps / 4, seed=seed, indices=indices, emit="success")
+
+    return settings, perturb
+
+
+def _ensemble(eps: float, queries: int, seed: int) -> tuple[dict[str, Any], Perturb]:
+    settings = {"epsilon": eps, "version": "standard", "square_queries": queries, "seed": seed}
+    return settings, _search(eps, queries, seed, members=None)
+
+
+def _queries(eps: float, queries: int, seed: int) -> tuple[dict[str, Any], Perturb]:
+    settings = {"epsilon": eps, "square_queries": queries, "seed": seed}
+    return settings, _search(eps, queries, seed, members=["square"])
+
+
+def _search(eps: float, queries: int, seed: int, *, members: list[str] | None) -> Perturb:
+    def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Tensor:
+        # These attacks search with a folded copy of the network, so they get the bare module and its micro-batch.
+        result = autoattack(
+            model.network,
+            x,
+            y,
+            eps=eps,
+            seed=seed,
+            batch_size=len(x),
+            indices=indices,
+            attacks=members,
+            square_queries=queries,
+            micro_batch=model.micro_batch,
+        )
+        return result.x_adv
+
+    return perturb

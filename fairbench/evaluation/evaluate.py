@@ -1,0 +1,166 @@
+"""Evaluate a model: every class under every condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import nn
+
+from fairbench.attacks.network import choose_micro_batch
+from fairbench.data import Dataset, Split, to_unit
+from fairbench.errors import UsageError
+from fairbench.evaluation.battery import SUBSET_CONDITIONS, make_condition
+from fairbench.evaluation.identity import structure_sha256, weights_sha256
+from fairbench.evaluation.journal import JOURNAL_NAME, Journal, open_journal
+from fairbench.evaluation.material import Material, material_of
+from fairbench.evaluation.network import FixedShape, borrowed, probe
+from fairbench.evaluation.predictions import PREDICTIONS_NAME, write_predictions
+from fairbench.evaluation.result import Evaluation, evaluation_of, predictions_of
+from fairbench.evaluation.runner import Runner, Shape
+from fairbench.files import cannot_write
+from fairbench.progress import Progress, Silent
+from fairbench.protocol.conditions import check_conditions
+
+_LOCK_NAME = ".evaluation.lock"
+_PROBE_BATCH = 2
+"""Two, because a network that squeezes its answer is only wrong for one image."""
+
+
+def evaluate(
+    model: nn.Module,
+    dataset: Dataset | Split,
+    attacks: Sequence[str] = ("clean", "pgd20", "aa"),
+    eps: float = 8 / 255,
+    *,
+    num_classes: int | None = None,
+    seed: int = 0,
+    subset: int | None = None,
+    batch_size: int = 500,
+    square_queries: int = 5000,
+    device: torch.device | str | None = None,
+    out: Path | str | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Ask the model about every test image under every condition, and count class by class.
+
+    The model is borrowed: it computes in eval mode, frozen, in float32, and gets back its modes, flags and device.
+    The same call gives the same answers, whatever the batch size and however often it was interrupted.
+
+    Args:
+        model: images (B, C, H, W) float in [0, 1] -> logits (B, K).
+        dataset: a data set, of which the test split is used, or a split.
+        attacks: names of conditions, as in ``fairbench.protocol.conditions``.
+        eps: L-infinity radius in pixel units of [0, 1], above 0 and below 1.
+        num_classes: K; None is the data set's, or the highest label plus one.
+        seed: of all random starts and searches.
+        subset: AutoAttack and Square see this many images, stratified, the same for every model; None is all.
+        batch_size: how many images are attacked, and can be lost to a kill, at a time; rounded up to whole
+            micro-batches.
+        square_queries: of Square, alone and in AutoAttack.
+        device: where to compute; None is where the model is.
+        out: folder for ``predictions.npz`` and the journal; a call with the same folder does only what is missing
+            and keeps the conditions that are there. None keeps nothing.
+        fresh: forget what the folder has.
+        progress: who is told how it goes.
+
+    Returns:
+        an Evaluation: the conditions asked for, and those that the folder already had.
+
+    Raises:
+        UsageError: for an unknown condition, a radius out of range, a model that does not fit the data, and a folder
+            that is about another model, other data or other settings.
+        WorkError: if the model answers NaN, an attack leaves its ball, or memory does not suffice.
+    """
+    names = check_conditions(attacks.split(",") if isinstance(attacks, str) else list(attacks))
+    _check_numbers(eps, subset=subset, batch_size=batch_size, square_queries=square_queries)
+    material = material_of(dataset, num_classes)
+    plan = [
+        (
+            make_condition(name, eps=eps, seed=seed, square_queries=square_queries),
+            material.positions(subset if name in SUBSET_CONDITIONS else None),
+        )
+        for name in names
+    ]
+    progress = progress or Silent()
+    with borrowed(model, device) as place:
+        # Everything that can be refused is, before anything is written.
+        image = to_unit(material.images[:1].to(place))
+        probe(FixedShape(model, _PROBE_BATCH), image, material.num_classes)
+        identity = _identity(model, material, eps, seed)
+        with _folder(out, progress) as folder:
+            journal = _journal(folder, identity, fresh=fresh)
+            runner = Runner(
+                model=model,
+                material=material,
+                device=place,
+                shape=Shape.at_least(batch_size, choose_micro_batch(model, image)),
+                journal=journal,
+                progress=progress,
+            )
+            for condition, positions in plan:
+                runner.known(condition, positions)
+            for condition, positions in plan:
+                runner.run(condition, positions)
+                if folder is not None:
+                    write_predictions(folder / PREDICTIONS_NAME, predictions_of(material, journal.logs))
+    return evaluation_of(model, material, journal.logs, identity)
+
+
+def _check_numbers(eps: float, **counts: int | None) -> None:
+    if not 0 < eps < 1:
+        raise UsageError(
+            f"eps = {eps}: expected a radius above 0 and below 1, in units of pixels in [0, 1], for instance 8/255"
+        )
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name} = {value}: expected at least 1")
+
+
+def _identity(model: nn.Module, material: Material, eps: float, seed: int) -> dict[str, Any]:
+    return {
+        "weights_sha256": weights_sha256(model),
+        "structure_sha256": structure_sha256(model),
+        "data_fingerprint": material.fingerprint,
+        "num_classes": material.num_classes,
+        "images": len(material.labels),
+        "epsilon": eps,
+        "seed": seed,
+    }
+
+
+@contextmanager
+def _folder(out: Path | str | None, progress: Progress) -> Iterator[Path | None]:
+    """The folder, ours alone: a second process waits, and the lock dies with its owner."""
+    if out is None:
+        yield None
+        return
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK_NAME)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress.say(f"waiting for another process that evaluates into {folder}")
+            lock.acquire()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield folder
+    finally:
+        lock.release()
+
+
+def _journal(folder: Path | None, identity: dict[str, Any], *, fresh: bool) -> Journal:
+    if folder is None:
+        return open_journal(None, identity)
+    journal = open_journal(folder / JOURNAL_NAME, identity, fresh=fresh)
+    if fresh:
+        (folder / PREDICTIONS_NAME).unlink(missing_ok=True)
+    return journal

@@ -1,0 +1,90 @@
+"""``record.json``: written whole, read whole, and consistent in itself both times."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from fairbench.errors import UsageError
+from fairbench.evaluation.summary import condition_record
+from fairbench.files import read_json, write_json
+from fairbench.protocol.record import ConditionRecord, Record
+from fairbench.protocol.schema import validated
+
+RECORD_NAME = "record.json"
+_CURE = "restore it, or remove its folder and run the command that made it again"
+_TOLERANCE = 1e-9
+
+
+def write_record(record: Record, folder: Path) -> Path:
+    """Write ``record.json``.
+
+    Args:
+        record: the record.
+        folder: where it goes; made if it is not there.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UsageError: if the record contradicts itself, or the file cannot be written.
+    """
+    values = record.model_dump(mode="json")
+    path = folder / RECORD_NAME
+    _checked(validated(Record, values, place="record"), place="record")
+    write_json(path, values)
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """The record in a file.
+
+    Args:
+        path: the file, or the folder that holds ``record.json``.
+
+    Raises:
+        UsageError: if it is missing, breaks the schema, or has a rate that does not follow from its counts.
+    """
+    file = path / RECORD_NAME if path.is_dir() else path
+    values = read_json(file, cure=_CURE)
+    try:
+        return _checked(validated(Record, values, place=str(file)), place=str(file))
+    except UsageError as error:
+        raise UsageError(f"{error}; the file is damaged: {_CURE}") from None
+
+
+def _checked(record: Record, *, place: str) -> Record:
+    conditions = {f"conditions.{name}": condition for name, condition in record.conditions.items()}
+    if record.last is not None:
+        conditions |= {f"last.conditions.{name}": condition for name, condition in record.last.conditions.items()}
+    for key, condition in conditions.items():
+        problem = _contradiction(condition, len(record.data.classes))
+        if problem:
+            raise UsageError(f"{place}: {key}: {problem}")
+    return record
+
+
+def _contradiction(condition: ConditionRecord, num_classes: int) -> str:
+    """What in a condition does not follow from its own counts, in words; empty if all does."""
+    if len(condition.confusion) != num_classes:
+        return f"confusion has {len(condition.confusion)} rows, there are {num_classes} classes"
+    try:
+        counted = condition_record(condition.confusion, settings=condition.settings, seconds=condition.seconds)
+    except ValueError as error:
+        return str(error)
+    for name, expected in counted.model_dump(exclude={"settings", "seconds"}).items():
+        written = getattr(condition, name)
+        if not _agree(written, expected):
+            return f"{name} = {written}, but its counts say {expected}"
+    return ""
+
+
+def _agree(written: Any, expected: Any) -> bool:
+    if isinstance(expected, float) and isinstance(written, float):
+        return math.isclose(written, expected, rel_tol=0, abs_tol=_TOLERANCE)
+    if isinstance(expected, list) and isinstance(written, list):
+        return len(written) == len(expected) and all(map(_agree, written, expected))
+    if isinstance(expected, dict) and isinstance(written, dict):
+        return expected.items() <= written.items()
+    return written == expected

@@ -1,0 +1,75 @@
+"""Files that are either whole or not there: a temporary name in the same folder, then a rename."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fairbench.errors import UsageError
+
+_TEMPORARY = ".part"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; on success it becomes ``path``, on failure it is removed.
+
+    Raises:
+        UsageError: if the folder cannot be written or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+
+
+def cannot_write(path: Path, error: OSError) -> UsageError:
+    """The error for a file that could not be written, with its cure."""
+    if error.errno == errno.ENOSPC:
+        return UsageError(f"cannot write {path}: the disk is full; free some space and run the same command again")
+    reason = error.strerror or str(error)
+    return UsageError(f"cannot write {path}: {reason.lower()}; choose another folder with --out")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file, UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON that diffs well: indented, keys in their given order, a last newline."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, cure: str) -> Any:
+    """The values of a JSON file.
+
+    Raises:
+        UsageError: if it is missing or damaged; ``cure`` says what to do then.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; {cure}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged ({error}); {cure}") from None
+
+
+def sha256_file(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,90 @@
+"""Where a method starts: random weights, a base of the track, or a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from fairbench.errors import UsageError
+from fairbench.files import read_json, sha256_file
+from fairbench.protocol.schema import Schema, validated
+from fairbench.protocol.track import Track
+
+SCRATCH = "scratch"
+
+
+class BaseCard(Schema):
+    """What ships beside the weights of a base."""
+
+    track: str
+    method: str
+    """written form that trained it."""
+    epochs: int
+    selected_on: str
+    selected_epoch: int
+    seed: int
+    seconds: float
+    commit: str | None
+    config_sha256: str
+    """hash of the resolved configuration that trained it."""
+    sha256: str
+    """of the weights file."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the weights of a cell come from before training."""
+
+    name: str
+    """``scratch``, the name of a base, or ``file:<name>``."""
+    path: Path | None = None
+    sha256: str | None = None
+    card: BaseCard | None = None
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether the weights are random."""
+        return self.path is None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the weights may have been trained on the held-out parts."""
+        return self.path is not None and self.card is None
+
+
+def find_start(init: str, track: Track) -> Start:
+    """The start of that name.
+
+    Args:
+        init: ``scratch``, one of the track's bases, or the path of a checkpoint.
+        track: whose bases are meant.
+
+    Raises:
+        UsageError: if there is no such base or file, or its weights are not those of its card.
+    """
+    if init == SCRATCH:
+        return Start(SCRATCH)
+    if init in track.bases:
+        return _shipped(init, track)
+    path = Path(init)
+    if path.is_file():
+        return Start(f"file:{path.stem}", path, sha256_file(path))
+    offered = ", ".join([SCRATCH, *track.bases])
+    raise UsageError(f"--init {init!r} is neither a file nor a start of track {track.name}: {offered}")
+
+
+def _shipped(name: str, track: Track) -> Start:
+    folder = Path(str(resources.files("fairbench.bases"))) / track.name
+    weights = folder / f"{name}.safetensors"
+    if not weights.is_file():
+        raise UsageError(
+            f"base {name} of track {track.name} does not ship with the package; train it with `fairbench run "
+            f"--track {track.name} --methods {name} --init scratch` and give its model.safetensors as --init FILE"
+        )
+    cure = "install the package again"
+    card = validated(BaseCard, read_json(folder / f"{name}.json", cure=cure), place=str(folder / f"{name}.json"))
+    sha256 = sha256_file(weights)
+    if sha256 != card.sha256:
+        raise UsageError(f"{weights} is not the file of its card (sha256 {sha256[:12]}...); {cure}")
+    return Start(name, weights, sha256, card)

@@ -1,0 +1,148 @@
+"""A request becomes cells: every name looked up and every value checked before any work is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fairbench.errors import UsageError
+from fairbench.launch.bases import SCRATCH, Start, find_start
+from fairbench.launch.overrides import changed_track
+from fairbench.protocol.track import Schedule, Track, load_track
+from fairbench.registry import Composition, compose, schedule_defaults
+
+BASE_PREFIX = "base:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asked for, as on the command line."""
+
+    methods: list[str]
+    tracks: list[str]
+    seeds: list[int]
+    out: Path
+    init: str | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    dataset: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One method, one seed, one track: what to train and evaluate, and where it goes."""
+
+    written: str
+    composition: Composition | None
+    """None for a base that is evaluated as it is."""
+    track: Track
+    """with all changes in place."""
+    start: Start
+    seed: int
+    departures: tuple[str, ...]
+    out: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The fully resolved configuration, ready for JSON."""
+        composition = self.composition
+        return {
+            "method": self.written,
+            "objective": composition.objective if composition else None,
+            "modifiers": list(composition.modifiers) if composition else [],
+            "options": {k: dict(v) for k, v in composition.options.items()} if composition else {},
+            "origin": composition.entry.origin if composition else "built-in",
+            "track": self.track.model_dump(mode="json", exclude={"scratch_schedule", "summary", "title", "bases"}),
+            "init": self.start.name,
+            "init_sha256": self.start.sha256,
+            "departures": list(self.departures),
+        }
+
+    @property
+    def config_sha256(self) -> str:
+        """Hash of the configuration; the seed is not part of it."""
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def folder(self) -> Path:
+        """Where the cell's files go; two configurations never share one."""
+        safe = re.sub(r"[^a-z0-9_.=+-]+", "-", self.written.lower())
+        start = (
+            "" if self.start.name == self.track.init else "--" + re.sub(r"[^a-z0-9_.-]+", "-", self.start.name.lower())
+        )
+        return self.out / self.track.name / f"{safe}{start}-{self.config_sha256[:8]}" / f"seed{self.seed}"
+
+
+def resolve(request: Request) -> list[Cell]:
+    """The cells of a request, tracks first, then methods, then seeds.
+
+    Raises:
+        UsageError: for anything in the request that is unknown, out of range or makes no sense.
+    """
+    if not (request.methods and request.tracks and request.seeds):
+        raise UsageError("nothing to run: give at least one method, one track and one seed")
+    return [
+        _cell(request, load_track(track), written, seed)
+        for track in request.tracks
+        for written in request.methods
+        for seed in request.seeds
+    ]
+
+
+def _cell(request: Request, track: Track, written: str, seed: int) -> Cell:
+    if written.startswith(BASE_PREFIX):
+        return _base_cell(request, track, written)
+    composition = compose(written, track=track.name)
+    start = find_start(request.init or track.init, track)
+    published = track.model_copy(update={"schedule": _schedule(composition, track, start)})
+    if start.is_foreign:
+        published, _ = changed_track(published, {"selection.rule": "last"}, place="foreign start")
+    changed, departures = _with_changes(request, published)
+    return Cell(
+        written=composition.written,
+        composition=composition,
+        track=changed,
+        start=start,
+        seed=seed,
+        departures=tuple(departures),
+        out=request.out,
+    )
+
+
+def _base_cell(request: Request, track: Track, written: str) -> Cell:
+    name = written.removeprefix(BASE_PREFIX)
+    if name not in track.bases:
+        raise UsageError(f"track {track.name} has no base {name!r}; it has: {', '.join(track.bases) or 'none'}")
+    start = find_start(name, track)
+    changed, departures = _with_changes(request, track)
+    seed = start.card.seed if start.card else 0
+    return Cell(
+        written=written,
+        composition=None,
+        track=changed,
+        start=start,
+        seed=seed,
+        departures=tuple(departures),
+        out=request.out,
+    )
+
+
+def _with_changes(request: Request, track: Track) -> tuple[Track, list[str]]:
+    changed, departures = changed_track(track, request.overrides, place="--set")
+    if request.dataset and request.dataset != track.dataset:
+        departures.append(f"dataset = {request.dataset} instead of {track.dataset}")
+        changed = changed.model_copy(update={"dataset": request.dataset})
+    return changed, departures
+
+
+def _schedule(composition: Composition, track: Track, start: Start) -> Schedule:
+    """The track's schedule; on a fine-tuning track, methods may bring one of their own, scratch another."""
+    if start.is_scratch and track.init != SCRATCH and track.scratch_schedule is not None:
+        return track.scratch_schedule
+    own = schedule_defaults(composition.entry, track.name)
+    return Schedule.model_validate({**track.schedule.model_dump(), **own})

@@ -1,0 +1,78 @@
+"""``--set key=value``: a track with some of its values changed, and the list of what departs from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from fairbench.errors import UsageError, unknown_name
+from fairbench.protocol.schema import validated
+from fairbench.protocol.track import Track
+
+_SECTIONS = ("schedule", "augmentation", "attack", "selection", "battery")
+"""Looked up in this order when a key comes without its section."""
+_WHOLE = ("epsilon", "architecture", "dataset")
+
+
+def parse_assignments(pairs: list[str]) -> dict[str, str]:
+    """``["epochs=1"]`` as a mapping.
+
+    Raises:
+        UsageError: if a pair has no equals sign, or a key comes twice.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (equals and key.strip() and value.strip()):
+            raise UsageError(f"cannot read --set {pair!r}; the form is key=value, as in --set epochs=1")
+        if key.strip() in values:
+            raise UsageError(f"--set names {key.strip()!r} twice")
+        values[key.strip()] = value.strip()
+    return values
+
+
+def changed_track(track: Track, values: Mapping[str, Any], *, place: str) -> tuple[Track, list[str]]:
+    """The track with the values in place, and one line for each that differs.
+
+    Args:
+        track: left as it is.
+        values: key -> value; keys are paths as ``schedule.epochs``, or the last part alone.
+        place: where the values come from, for the error.
+
+    Raises:
+        UsageError: for an unknown key or a value out of range.
+    """
+    changed = track.model_dump()
+    departures = []
+    for key, text in values.items():
+        path = _path(key)
+        section = changed if len(path) == 1 else changed[path[0]]
+        value = yaml.safe_load(text) if isinstance(text, str) else text
+        if section[path[-1]] != value:
+            departures.append(f"{'.'.join(path)} = {value} instead of {section[path[-1]]}")
+        section[path[-1]] = value
+    return validated(Track, changed, place=place), departures
+
+
+def _path(key: str) -> list[str]:
+    known = {name: _fields(name) for name in _SECTIONS}
+    section, _, last = key.rpartition(".")
+    if section in known and last in known[section]:
+        return [section, last]
+    if not section and last in _WHOLE:
+        return [last]
+    if not section:
+        for name, fields in known.items():
+            if last in fields:
+                return [name, last]
+    everything = [*_WHOLE, *(f"{name}.{field}" for name, fields in known.items() for field in fields)]
+    short = [name.rpartition(".")[2] for name in everything]
+    raise unknown_name("key of --set", key, [*everything, *short] if not section else everything)
+
+
+def _fields(section: str) -> list[str]:
+    model = Track.model_fields[section].annotation
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

@@ -1,0 +1,106 @@
+"""What was done with a cell, as a record."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from fairbench.data import Dataset, training_splits
+from fairbench.evaluation import Evaluation, environment
+from fairbench.launch.cells import Cell
+from fairbench.protocol.record import DataRecord, LastRecord, ModelRecord, Record, TrainingRecord
+from fairbench.protocol.schema import Schema
+
+
+class Training(Schema):
+    """How the training of a cell went; kept in training.json."""
+
+    selected_epoch: int
+    epochs: int = 0
+    seconds: float = 0.0
+    inner_attack: str = "none"
+    attack_bn: str = "eval"
+
+
+def data_record(dataset: Dataset, *, with_splits: bool) -> DataRecord:
+    """What the record says of the data; the hash of the held-out parts only where they were held out."""
+    return DataRecord(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        classes=list(dataset.classes),
+        image_shape=list(dataset.image_shape),
+        splits_sha256=training_splits(dataset).sha256 if with_splits else None,
+    )
+
+
+def model_record(architecture: str, network: nn.Module, weights: str) -> ModelRecord:
+    """What the record says of the network."""
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return ModelRecord(architecture=architecture, parameters=parameters, weights_sha256=weights)
+
+
+def make_record(
+    cell: Cell,
+    dataset: Dataset,
+    network: nn.Module,
+    *,
+    selected: Evaluation,
+    weights: str,
+    last: LastRecord | None,
+    training: Training,
+) -> Record:
+    """The record of a finished cell.
+
+    Args:
+        cell: what was run.
+        dataset: what it was run on.
+        network: on the device that computed.
+        selected: the battery on the selected weights.
+        weights: hash of the selected weights.
+        last: the cheap conditions on the last weights; None for a base that was not trained further.
+        training: how the training went.
+    """
+    entry = cell.composition.entry if cell.composition else None
+    return Record(
+        protocol="modified" if cell.departures else "standard",
+        departures=list(cell.departures),
+        method=cell.written,
+        title=entry.title if entry else f"{cell.start.name}, the base as it is",
+        paper=entry.paper if entry else None,
+        link=entry.link if entry else None,
+        origin=entry.origin if entry else "built-in",
+        track=cell.track.name,
+        seed=cell.seed,
+        init=cell.start.name,
+        selected_on=cell.track.selection.rule,
+        selected_epoch=training.selected_epoch,
+        epsilon=cell.track.epsilon,
+        data=data_record(dataset, with_splits=True),
+        model=model_record(cell.track.architecture, network, weights),
+        conditions=dict(selected.conditions),
+        last=last,
+        training=_training_record(cell, training) if cell.composition else None,
+        environment=environment(next(network.parameters()).device),
+    )
+
+
+def _training_record(cell: Cell, training: Training) -> TrainingRecord | None:
+    composition, track = cell.composition, cell.track
+    if composition is None:
+        return None
+    return TrainingRecord(
+        epochs=training.epochs,
+        seconds=training.seconds,
+        init=cell.start.name,
+        init_sha256=cell.start.sha256,
+        objective=composition.objective,
+        modifiers=list(composition.modifiers),
+        inner_attack=training.inner_attack,
+        config=cell.config,
+        hidden_settings={
+            "attack_bn": training.attack_bn,
+            "nesterov": track.schedule.nesterov,
+            "weight_decay": track.schedule.weight_decay,
+            "padding_mode": track.augmentation.padding_mode if track.augmentation.crop_padding else "no crop",
+            "loss_divided": composition.options[composition.objective].get("divide", False),
+        },
+    )

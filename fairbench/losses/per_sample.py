@@ -1,0 +1,64 @@
+"""Losses that keep the batch dimension: every reduction is somebody else's decision."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """The cross-entropy -log p_y of each sample.
+
+    Args:
+        logits: (B, K) float.
+        y: (B,) int64 labels in 0..K-1.
+
+    Returns:
+        (B,) float, at least 0.
+    """
+    return F.cross_entropy(logits, y, reduction="none")
+
+
+def kl_divergence(target_logits: Tensor, logits: Tensor) -> Tensor:
+    """KL(p || q) of each sample, summed over classes; gradients flow through both arguments.
+
+    Args:
+        target_logits: (B, K) float, p = softmax(target_logits).
+        logits: (B, K) float, q = softmax(logits).
+
+    Returns:
+        (B,) float, at least 0 up to rounding.
+    """
+    log_p = F.log_softmax(target_logits, dim=1)
+    log_q = F.log_softmax(logits, dim=1)
+    return (log_p.exp() * (log_p - log_q)).sum(dim=1)
+
+
+def margin(scores: Tensor, y: Tensor) -> Tensor:
+    """The best score of a wrong class minus the score of the true class; above 0 means misclassified.
+
+    Args:
+        scores: (B, K) float, logits (Carlini & Wagner 2017) or probabilities; K at least 2.
+        y: (B,) int64.
+
+    Returns:
+        (B,) float.
+    """
+    of_truth = scores.gather(1, y[:, None])
+    is_truth = F.one_hot(y, scores.shape[1]).bool()
+    best_other = scores.masked_fill(is_truth, -torch.inf).amax(dim=1)
+    return best_other - of_truth.squeeze(1)
+
+
+def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
+    """The margin of probabilities, in [-1, 1] (FAAL, section 3.2: bounded, so that classes compare).
+
+    Args:
+        logits: (B, K) float.
+        y: (B,) int64.
+
+    Returns:
+        (B,) float.
+    """
+    return margin(logits.softmax(dim=1), y)

@@ -1,0 +1,30 @@
+"""Metrics: pure functions on predictions, all of them derived from the confusion matrix."""
+
+from fairbench.metrics.accuracy import (
+    average_of,
+    class_accuracies_of,
+    class_accuracy,
+    overall,
+    worst_class,
+    worst_class_index,
+    worst_fraction,
+)
+from fairbench.metrics.catalogue import METRICS, Metric
+from fairbench.metrics.confusion import class_counts, confusion_matrix
+from fairbench.metrics.false_positives import class_false_positive_score, false_positive_scores_of
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "average_of",
+    "class_accuracies_of",
+    "class_accuracy",
+    "class_counts",
+    "class_false_positive_score",
+    "confusion_matrix",
+    "false_positive_scores_of",
+    "overall",
+    "worst_class",
+    "worst_class_index",
+    "worst_fraction",
+]

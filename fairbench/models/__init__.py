@@ -1,0 +1,18 @@
+"""Networks for small images, and reading and writing their weights."""
+
+from fairbench.models.checkpoint import load_weights
+from fairbench.models.create import create_model, model_names
+from fairbench.models.network import Network
+from fairbench.models.normalisation import Normalisation, normalisation_of
+from fairbench.models.weights import save_weights, weights_sha256
+
+__all__ = [
+    "Network",
+    "Normalisation",
+    "create_model",
+    "load_weights",
+    "model_names",
+    "normalisation_of",
+    "save_weights",
+    "weights_sha256",
+]

@@ -1,0 +1,1 @@
+"""What every run agrees on: schemas, tracks, conditions, splits and the record."""

@@ -1,0 +1,125 @@
+"""A track: everything that must be equal for a fair comparison, read from YAML."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import yaml
+from pydantic import Field, field_validator
+
+from fairbench.errors import UsageError, unknown_name
+from fairbench.protocol.conditions import check_conditions
+from fairbench.protocol.schema import Schema, validated
+
+
+class Schedule(Schema):
+    """How long and how fast to train; milestones are fractions of the epochs."""
+
+    epochs: int = Field(ge=0, le=10_000)
+    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(gt=0)
+    milestones: dict[float, float] = Field(default_factory=dict)
+    """fraction of the epochs done -> factor on the learning rate from there on."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    nesterov: bool = False
+
+    @field_validator("milestones")
+    @classmethod
+    def _fractions(cls, milestones: dict[float, float]) -> dict[float, float]:
+        for fraction, factor in milestones.items():
+            if not (0 < fraction < 1 and factor > 0):
+                raise ValueError(f"a milestone is a fraction in (0, 1) and a factor above 0, got {fraction}: {factor}")
+        return dict(sorted(milestones.items()))
+
+    def learning_rate_factor(self, fraction: float) -> float:
+        """The factor on the learning rate when this fraction of the epochs is done."""
+        reached = [factor for start, factor in self.milestones.items() if fraction >= start - 1e-9]
+        return reached[-1] if reached else 1.0
+
+
+class Augmentation(Schema):
+    """Random crop and flip of training images, in batch, on the device."""
+
+    crop_padding: int = Field(0, ge=0)
+    padding_mode: Literal["zero", "reflect"] = "zero"
+    flip: bool = False
+
+
+class TrainingAttack(Schema):
+    """The inner maximisation of training; the step size is a share of epsilon."""
+
+    steps: int = Field(10, ge=0)
+    step_fraction: float = Field(0.25, gt=0)
+
+
+class Selection(Schema):
+    """Which epoch's weights are reported."""
+
+    rule: Literal["select", "last"] = "select"
+    steps: int = Field(10, ge=1)
+    """PGD steps on the split ``select``."""
+    seed: int = 0
+
+
+class Battery(Schema):
+    """What the evaluator runs."""
+
+    conditions: list[str]
+    subset: int | None = Field(None, ge=1)
+    """AutoAttack and Square see this many test images, stratified, the same for all; None is all."""
+    batch_size: int = Field(500, ge=1)
+    square_queries: int = Field(5000, ge=1)
+    seed: int = 0
+
+    @field_validator("conditions")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        return check_conditions(names)
+
+
+class Track(Schema):
+    """One comparison: data, network, radius, start, schedule, selection, battery."""
+
+    name: str
+    title: str
+    summary: str
+    dataset: str
+    architecture: str
+    epsilon: float = Field(gt=0, lt=1)
+    init: str = "scratch"
+    """``scratch`` or the base that methods start from."""
+    bases: list[str] = Field(default_factory=list)
+    """Written forms that are trained from scratch and offered as starts."""
+    schedule: Schedule
+    scratch_schedule: Schedule | None = None
+    """For ``--init scratch`` on a fine-tuning track, and for its bases."""
+    augmentation: Augmentation = Augmentation()
+    attack: TrainingAttack = TrainingAttack()
+    selection: Selection = Selection()
+    battery: Battery
+
+
+@cache
+def track_names() -> list[str]:
+    """The names of all tracks that ship with the package."""
+    folder = resources.files("fairbench.protocol") / "tracks"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+@cache
+def load_track(name: str) -> Track:
+    """The track of that name.
+
+    Raises:
+        UsageError: if there is none, or its file breaks the schema.
+    """
+    if name not in track_names():
+        raise unknown_name("track", name, track_names(), cure="List them with: fairbench tracks list")
+    text = (resources.files("fairbench.protocol") / "tracks" / f"{name}.yaml").read_text("utf-8")
+    track = validated(Track, yaml.safe_load(text), place=f"track {name}")
+    if track.name != name:
+        raise UsageError(f"track {name}: its file calls it {track.name!r}; make the two names equal")
+    return track

@@ -1,0 +1,1 @@
+"""Tables, figures and templates: records to HTML and CSV."""

@@ -1,0 +1,123 @@
+"""What stands behind a row: settings that published codes hide, versions, hashes, the whole configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairbench.leaderboard.ranking import Entry
+from fairbench.protocol.record import Record
+from fairbench.report.standings import SELECTIONS
+from fairbench.report.wording import MISSING, condition_title, duration, radius, safe_link
+
+Fields = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDetails:
+    """One run."""
+
+    heading: str
+    link: str | None
+    blocks: tuple[tuple[str, Fields], ...]
+    """heading and fields."""
+    configuration: str
+    """JSON; empty for a network that was trained elsewhere."""
+
+
+def run_details(entry: Entry) -> list[RunDetails]:
+    """The details of every seed of an entry."""
+    return [_details(record) for record in entry.records]
+
+
+def _details(record: Record) -> RunDetails:
+    training = record.training
+    blocks = [
+        ("Run", _run(record)),
+        ("Training", _training(record)),
+        ("Settings that published codes hide", _settings(training.hidden_settings) if training else ()),
+        ("Network and data", _network(record)),
+        ("Environment", _environment(record)),
+        ("Conditions", _conditions(record)),
+    ]
+    return RunDetails(
+        heading=f"{record.method}, seed {_text(record.seed)}",
+        link=safe_link(record.link),
+        blocks=tuple((title, fields) for title, fields in blocks if fields),
+        configuration=json.dumps(training.config, indent=1, ensure_ascii=False) if training else "",
+    )
+
+
+def _run(record: Record) -> Fields:
+    return (
+        ("method", f"{record.method} ({record.title})"),
+        ("paper", _text(record.paper)),
+        ("link", _text(record.link)),
+        ("code from", record.origin),
+        ("protocol", f"{record.protocol}, version {record.protocol_version}"),
+        ("departures", "; ".join(record.departures) or "none"),
+        ("selection", f"{SELECTIONS[record.selected_on]}; epoch {_text(record.selected_epoch)}"),
+        ("perturbation", f"{record.norm}, radius {radius(record.epsilon)}"),
+    )
+
+
+def _training(record: Record) -> Fields:
+    training = record.training
+    if training is None:
+        return ()
+    return (
+        ("start", f"{training.init} (sha256 {_text(training.init_sha256)})"),
+        ("epochs", str(training.epochs)),
+        ("time", f"{duration(training.seconds)} ({training.seconds} s)"),
+        ("objective", training.objective),
+        ("modifiers", ", ".join(training.modifiers) or "none"),
+        ("inner attack", training.inner_attack),
+    )
+
+
+def _network(record: Record) -> Fields:
+    return (
+        ("network", f"{record.model.architecture}, {record.model.parameters:,} parameters"),
+        ("weights", f"sha256 {record.model.weights_sha256}"),
+        ("data", f"{record.data.name}, images {' x '.join(map(str, record.data.image_shape))}"),
+        ("fingerprint", record.data.fingerprint),
+        ("splits", f"sha256 {_text(record.data.splits_sha256)}"),
+    )
+
+
+def _environment(record: Record) -> Fields:
+    environment = record.environment
+    peak = environment.peak_memory_bytes
+    return (
+        ("fairbench", f"{environment.fairbench}, commit {_text(environment.git_commit)}"),
+        ("python", environment.python),
+        ("torch", environment.torch),
+        ("device", f"{environment.device}, {environment.threads} threads"),
+        ("peak memory", MISSING if peak is None else f"{peak / 2**20:,.0f} MiB"),
+    )
+
+
+def _conditions(record: Record) -> Fields:
+    return tuple(
+        (
+            condition_title(name),
+            f"{sum(one.class_total)} images, {duration(one.seconds)}; {_in_line(one.settings)}".rstrip("; "),
+        )
+        for name, one in record.conditions.items()
+    )
+
+
+def _settings(settings: Mapping[str, Any]) -> Fields:
+    return tuple((name.replace("_", " "), _text(value)) for name, value in settings.items())
+
+
+def _in_line(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_text(value)}" for name, value in settings.items())
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return MISSING
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,65 @@
+"""What a reader must know before the numbers: data, radius, network, how many images, seeds and which code."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from fairbench.leaderboard.ranking import Entry
+from fairbench.leaderboard.summary import condition_names
+from fairbench.report.standings import SELECTIONS
+from fairbench.report.wording import condition_title, count, listed, radius
+
+Labels = tuple[tuple[str, str], ...]
+
+
+def page_labels(entries: Sequence[Entry]) -> Labels:
+    """The facts of a page, each with its name."""
+    records = [record for entry in entries for record in entry.records]
+    classes = listed(len(record.data.classes) for record in records)
+    return (
+        ("Data", f"{listed(record.data.name for record in records)}, {classes} classes"),
+        ("Perturbation", f"L\u221e, \u03b5 = {listed(radius(record.epsilon) for record in records)}"),
+        ("Network", listed(record.model.architecture for record in records)),
+        ("Runs", f"{count(len(records), 'run')} in {count(len(entries), 'row')}"),
+        ("Test images", _images(entries)),
+        ("Selection", "; ".join(dict.fromkeys(SELECTIONS[record.selected_on] for record in records))),
+        ("Seeds", _seeds(entries)),
+        ("Code", _code(entries)),
+    )
+
+
+def _images(entries: Sequence[Entry]) -> str:
+    """How many images each condition saw, conditions with equal numbers together."""
+    conditions: dict[str, list[str]] = defaultdict(list)
+    for name in condition_names(entries):
+        seen = {
+            sum(record.conditions[name].class_total)
+            for entry in entries
+            for record in entry.records
+            if name in record.conditions
+        }
+        conditions[" or ".join(f"{number:,}" for number in sorted(seen))].append(condition_title(name))
+    if len(conditions) == 1:
+        return f"{next(iter(conditions))} under every condition"
+    return "; ".join(f"{number} for {', '.join(names)}" for number, names in conditions.items())
+
+
+def _seeds(entries: Sequence[Entry]) -> str:
+    most = max(len(entry.records) for entry in entries)
+    if most == 1:
+        return "one per row; how much another seed would change is not measured"
+    fewest = min(len(entry.records) for entry in entries)
+    number = str(most) if fewest == most else f"{fewest} to {most}"
+    return f"{number} per row; a number is the mean over them"
+
+
+def _code(entries: Sequence[Entry]) -> str:
+    environments = [record.environment for entry in entries for record in entry.records]
+    versions = listed(f"fairbench {one.fairbench}" for one in environments)
+    commits = {one.git_commit for one in environments}
+    known = sorted(commit[:10] for commit in commits if commit)
+    named = [f"commit {listed(known)}"] if known else []
+    if None in commits:
+        named.append("commit not recorded for some runs" if known else "commit not recorded")
+    return ", ".join([versions, *named])

@@ -1,0 +1,1 @@
+"""The methods that ship with fairbench, one file per paper."""

@@ -1,0 +1,89 @@
+"""CFA: Class-wise Calibrated Fair Adversarial training (Wei et al., CVPR 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+from torch import Tensor
+
+import fairbench
+from fairbench.training.feedback import Feedback
+from fairbench.training.seams import Batch, Inner, Terms
+
+
+@fairbench.register(
+    "cfa",
+    title="CFA",
+    paper="Wei et al., CFA: Class-wise Calibrated Fair Adversarial Training, CVPR 2023",
+    year=2023,
+    link="https://arxiv.org/abs/2303.14460",
+    needs=("feedback split",),
+    objectives=("at", "trades"),
+    defaults={
+        "digits": {"schedule.epochs": 12},
+        "fmnist": {"schedule.epochs": 10, "fawa.threshold": 0.05},
+    },
+)
+class Cfa(fairbench.Method):
+    """Radius and regularisation of each class follow its robust accuracy in the epoch before.
+
+    CCM: epsilon_c = (lambda1 + t_c) epsilon    CCR (TRADES): beta_c = (lambda2 + t_c) beta    FAWA: see the modifier
+
+    t_c is the accuracy of class c on the training attack of the previous epoch. The step size stays the track's. The
+    paper starts at once, its code after 10 of 200 epochs; the code's start is the default.
+    """
+
+    default_modifiers = ("fawa",)
+
+    class Options(fairbench.Method.Options):
+        """Settings of the calibration."""
+
+        radius_base: float | None = Field(None, ge=0)
+        """lambda1; None is the paper's: 0.5 on AT, 0.3 on TRADES."""
+        regularisation_base: float = Field(0.5, ge=0)
+        """lambda2, TRADES only."""
+        start: float = Field(0.05, ge=0, le=1)
+        """share of the epochs before which nothing is calibrated."""
+
+    options: Options
+    state_names = ("robust_accuracy",)
+    robust_accuracy: Tensor
+    """t: (K,); set so that nothing is calibrated before the start."""
+
+    def reset(self) -> None:
+        """No calibration: the radius of every class is epsilon."""
+        self.robust_accuracy = self.per_class(float("nan"))
+
+    def end_epoch(self, feedback: Feedback) -> None:
+        """t_c from the adversarial answers given during the epoch."""
+        if feedback.clock.epoch_fraction >= self.options.start and feedback.train is not None:
+            self.robust_accuracy = feedback.train.adversarial.class_accuracy
+
+    def prepare(self, batch: Batch) -> Inner:
+        """CCM: the radius of each sample's class."""
+        epsilon = self.setting.epsilon * self.calibrated(self.radius_base)
+        return Inner(epsilon=epsilon[batch.y], step_size=self.setting.step_size)
+
+    def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
+        """CCR: b = beta_c / (1 + beta_c) on the boundary term, 1 - b on the natural one."""
+        if "boundary" not in terms.per_sample:
+            return super().weigh(terms, batch)
+        beta = terms.coefficients["boundary"] / terms.coefficients["natural"]
+        beta_c = (beta * self.calibrated(self.options.regularisation_base))[batch.y]
+        share = beta_c / (1 + beta_c)
+        return {"natural": 1 - share, "boundary": share}
+
+    @property
+    def radius_base(self) -> float:
+        """The base lambda1 of the radius."""
+        paper = 0.3 if self.objective.is_regularised else 0.5
+        return paper if self.options.radius_base is None else self.options.radius_base
+
+    def calibrated(self, base: float) -> Tensor:
+        """The factor lambda + t_c, or 1 before the start: (K,)."""
+        return (base + self.robust_accuracy).nan_to_num(nan=1.0)
+
+    def diagnostics(self) -> Mapping[str, Tensor]:
+        """The radius of each class relative to epsilon."""
+        return {"margins": self.calibrated(self.radius_base)}

@@ -1,0 +1,104 @@
+"""FAAL: Fairness-Aware Adversarial Learning (Zhang et al., CVPR 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+import fairbench
+from fairbench.losses import class_counts, class_means, probability_margin
+from fairbench.training.dro import worst_case_weights
+from fairbench.training.feedback import Feedback
+from fairbench.training.seams import Batch, BatchNormMode, Terms, Views
+
+AS_IF_ROBUST = -1.0
+"""margin of a class that is absent from the batch: the lowest there is."""
+
+
+@fairbench.register(
+    "faal",
+    title="FAAL",
+    paper="Zhang et al., Towards Fairness-Aware Adversarial Learning, CVPR 2024",
+    year=2024,
+    link="https://arxiv.org/abs/2402.17729",
+    needs=("base checkpoint",),
+    objectives=("at", "trades"),
+)
+class Faal(fairbench.Method):
+    """Between attack and update, find the class mixture in a KL ball that is worst for the batch.
+
+    min_theta max_w sum_c w_c E[ l(f(x'), y) | y = c ]   with w in the simplex, KL(uniform || w) <= tau   (Eq. 6-8)
+
+    The maximisation runs on the mean probability margin of each class (Eq. 5), which is bounded and so comparable
+    between classes. Paper and public code differ in the objective of the maximisation: class means in the paper, the
+    sum over the samples of a class in the code, which gives an absent class a large weight. The paper's is the default.
+    """
+
+    class Options(fairbench.Method.Options):
+        """Settings of the intermediate maximisation."""
+
+        tau: float = Field(0.5, ge=0)
+        """radius of the KL ball; 0.5 for CIFAR-10, 0.05 for CIFAR-100."""
+        divergence: Literal["reverse_kl", "kl"] = "reverse_kl"
+        """KL(uniform || w), as in the paper, or KL(w || uniform)."""
+        maximise: Literal["class_mean", "sample_sum"] = "class_mean"
+        """what the weights multiply: the paper's class means, or the public code's sums over samples."""
+        clean_forward: bool = True
+        """on AT, also pass the clean images in train mode, as the public code does; it moves batch-norm statistics."""
+
+    options: Options
+    weight_sum: Tensor
+    steps: int
+
+    def reset(self) -> None:
+        """Nothing is kept between batches but what the log shows."""
+        self._forget()
+
+    def start_epoch(self, feedback: Feedback) -> None:
+        """Begin the log's average of the weights anew."""
+        self._forget()
+
+    def published_attack_bn(self) -> BatchNormMode:
+        """Eval mode in all variants of the public code."""
+        return "eval"
+
+    def losses(self, batch: Batch, views: Views) -> Terms:
+        """The objective's terms."""
+        terms = super().losses(batch, views)
+        if self.options.clean_forward and "clean" not in terms.logits:
+            with torch.no_grad():
+                self.network(batch.x)
+        return terms
+
+    def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
+        """K w_y on every term (Eq. 6, as a mean over the batch)."""
+        class_weights = worst_case_weights(self.class_margins(terms, batch.y), self.tau(batch), self.options.divergence)
+        self.weight_sum += class_weights
+        self.steps += 1
+        per_sample = self.setting.num_classes * class_weights[batch.y]
+        return {name: coefficient * per_sample for name, coefficient in terms.coefficients.items()}
+
+    def class_margins(self, terms: Terms, y: Tensor) -> Tensor:
+        """Mean margin of each class, max_{j != y} p_j(x') - p_y(x') (Eq. 5): (K,)."""
+        num_classes = self.setting.num_classes
+        margins = probability_margin(terms.logits["adversarial"].detach().float(), y)
+        means = class_means(margins, y, num_classes, absent=AS_IF_ROBUST)
+        return means if self.options.maximise == "class_mean" else means * class_counts(y, num_classes)
+
+    def tau(self, batch: Batch) -> float:
+        """The radius now: from scratch it is 0 for half of training, then tau / 2, from three quarters on tau."""
+        if not self.setting.from_scratch:
+            return self.options.tau
+        done = batch.clock.epoch_fraction
+        return 0.0 if done < 0.5 else self.options.tau * (0.5 if done < 0.75 else 1.0)
+
+    def diagnostics(self) -> Mapping[str, Tensor]:
+        """The class weights, averaged over the epoch (Fig. 6)."""
+        return {"class_weights": self.weight_sum / max(1, self.steps)}
+
+    def _forget(self) -> None:
+        self.weight_sum, self.steps = self.per_class(0.0), 0

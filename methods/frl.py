@@ -1,0 +1,145 @@
+"""FRL: Fair Robust Learning (Xu et al., ICML 2021)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+import fairbench
+from fairbench.registry import ANY_TRACK
+from fairbench.training.feedback import Feedback, HeldOutAttack
+from fairbench.training.seams import Batch, Inner, Terms
+
+LEAST_MARGIN = 0.98
+"""floor of the radius relative to epsilon; below 1 in the public code."""
+
+
+@fairbench.register(
+    "frl",
+    title="FRL",
+    paper="Xu et al., To be Robust or to be Fair: Towards Fairness in Adversarial Training, ICML 2021",
+    year=2021,
+    link="https://arxiv.org/abs/2010.06121",
+    needs=("base checkpoint", "feedback split"),
+    objective="trades",
+    defaults={
+        ANY_TRACK: {"trades.beta": 1.5},
+        "digits": {"schedule.epochs": 12},
+        "fmnist": {"schedule.epochs": 16},
+        "cifar10-prn18-ft": {"schedule.epochs": 80, "schedule.learning_rate": 1e-3},
+    },
+)
+class Frl(fairbench.Method):
+    """Raise a class's loss weights and radius while its error exceeds the average by more than a tolerance.
+
+    min_theta max_{phi >= 0} R_nat + R_bndy + sum_i phi_nat_i (R_nat_i - R_nat - tau1)^+
+                                            + sum_i phi_bndy_i (R_bndy_i - R_bndy - tau2)^+          (Eq. 3-4)
+
+    R_nat_i is the clean error of class i on held-out data, R_bndy_i what PGD-20 adds to it. Variants: ``rw`` adapts
+    both weights, ``rm`` the natural weight and the radius, ``rwrm`` all three. Where paper and code differ (rate of the
+    boundary multipliers, decay, floor of the radius) this is the code of 2022, which later papers ran.
+    """
+
+    class Options(fairbench.Method.Options):
+        """Settings of the Lagrangian."""
+
+        variant: Literal["rw", "rm", "rwrm"] = "rwrm"
+        tolerance: float = Field(0.05, ge=0)
+        """tau1 = tau2: how much a class may exceed the average error."""
+        weight_rate: float = Field(0.05, ge=0)
+        """alpha1, of the multipliers; boundary multipliers move at twice the rate; halved with the learning rate."""
+        margin_rate: float = Field(0.2, ge=0)
+        """alpha2, of the log radius; 0.1 in the code of 2021."""
+        limit: float = Field(0.5, ge=0)
+        """largest sum of the multipliers; 0.3 in the code for rm."""
+        largest_margin: float = Field(3.0, ge=1)
+        """cap of the radius relative to epsilon; 2.5 in the code for rw and rm."""
+
+    options: Options
+    state_names = ("natural_multipliers", "boundary_multipliers", "log_margin")
+    natural_multipliers: Tensor
+    boundary_multipliers: Tensor
+    log_margin: Tensor
+
+    def reset(self) -> None:
+        """All multipliers and log margins start at 0."""
+        self.natural_multipliers, self.boundary_multipliers, self.log_margin = (self.per_class(0.0) for _ in range(3))
+
+    def start_epoch(self, feedback: Feedback) -> None:
+        """Measure the errors of the current weights and move multipliers and margins."""
+        attack = HeldOutAttack(steps=20, epsilon=self.setting.epsilon, step_size=self.setting.step_size)
+        result = feedback.validate(attack)
+        natural = 1 - result.clean_accuracy
+        boundary = result.clean_accuracy - result.adversarial_accuracy
+        self.update(
+            natural - _overall(natural, result.total) - self.options.tolerance,
+            boundary - _overall(boundary, result.total) - self.options.tolerance,
+            rate=self.options.weight_rate * self.rate_factor(feedback.clock.epoch_fraction),
+        )
+
+    def update(self, natural_violation: Tensor, boundary_violation: Tensor, *, rate: float) -> None:
+        """Projected ascent on the multipliers, plain ascent on the log margins; violations (K,) keep their sign."""
+        variant, limit = self.options.variant, self.options.limit
+        self.natural_multipliers = _project(self.natural_multipliers + rate * natural_violation, limit)
+        if variant in ("rw", "rwrm"):
+            self.boundary_multipliers = _project(self.boundary_multipliers + 2 * rate * boundary_violation, limit)
+        if variant in ("rm", "rwrm"):
+            self.log_margin = self.log_margin + self.options.margin_rate * boundary_violation
+
+    def prepare(self, batch: Batch) -> Inner:
+        """The radius of each sample's class; one step size for the batch, a quarter of its largest radius."""
+        if self.options.variant == "rw":
+            return super().prepare(batch)
+        epsilon = (self.setting.epsilon * self.margins())[batch.y]
+        step_fraction = self.setting.step_size / self.setting.epsilon
+        step_size = epsilon.amax() * step_fraction if self.options.variant == "rwrm" else self.setting.step_size
+        return Inner(epsilon=epsilon, step_size=step_size)
+
+    def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
+        """The weight vectors of the two terms."""
+        return {
+            "natural": class_weights(self.natural_multipliers)[batch.y],
+            "boundary": class_weights(self.boundary_multipliers)[batch.y],
+        }
+
+    def combine(self, terms: Terms, weights: Mapping[str, Tensor]) -> Tensor:
+        """Each term as a weighted average over the batch, then natural + beta boundary."""
+        averages = {
+            name: (weights[name] * values).sum() / weights[name].sum() for name, values in terms.per_sample.items()
+        }
+        return torch.stack([terms.coefficients[name] * value for name, value in averages.items()]).sum()
+
+    def margins(self) -> Tensor:
+        """Radius of each class relative to epsilon: (K,)."""
+        return torch.exp(2 * self.log_margin).clamp(LEAST_MARGIN, self.options.largest_margin)
+
+    def rate_factor(self, done: float) -> float:
+        """The multipliers' rate is halved after half of training and again near its end."""
+        return 0.5 ** (math.floor(2 * done) if done < 1 else 2)
+
+    def diagnostics(self) -> Mapping[str, Tensor]:
+        """Weights and relative radii of the classes."""
+        return {
+            "natural_weights": class_weights(self.natural_multipliers),
+            "boundary_weights": class_weights(self.boundary_multipliers),
+            "margins": self.margins(),
+        }
+
+
+def class_weights(multipliers: Tensor) -> Tensor:
+    """1 / K + phi_i - mean(phi): the coefficient of class i's risk in the Lagrangian; sums to 1."""
+    return 1 / len(multipliers) + multipliers - multipliers.mean()
+
+
+def _project(multipliers: Tensor, limit: float) -> Tensor:
+    positive = multipliers.clamp(min=0)
+    return positive * (limit / positive.sum().clamp(min=1e-12)).clamp(max=1)
+
+
+def _overall(class_errors: Tensor, total: Tensor) -> Tensor:
+    return (class_errors * total).sum() / total.sum()

@@ -1,0 +1,41 @@
+"""PGD-AT (Madry et al. 2018), with the settings of Rice et al. 2020."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import fairbench
+from fairbench.losses import cross_entropy
+from fairbench.training.inner import cross_entropy_attack
+from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
+
+
+@fairbench.register(
+    "pgd_at",
+    title="PGD-AT",
+    paper="Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018",
+    year=2018,
+    link="https://arxiv.org/abs/1706.06083",
+    family="objective",
+    as_objective="at",
+)
+class AdversarialTraining(fairbench.Objective):
+    """Cross-entropy on PGD examples.
+
+    min_theta E max_{|x' - x| <= epsilon} CE(f(x'), y)     (Madry et al., Eq. 2.1)
+
+    The code of Rice et al. attacks with the network in train mode; methods whose code does otherwise say so.
+    """
+
+    attack_bn: ClassVar[BatchNormMode] = "train"
+    attack_name: ClassVar[str] = "pgd on the cross-entropy"
+
+    def perturb(self, batch: Batch, inner: Inner) -> Views:
+        """PGD from a uniform start, last iterate."""
+        ascent = cross_entropy_attack(self.setting, batch, inner)
+        return Views({"adversarial": ascent.x_adv})
+
+    def losses(self, batch: Batch, views: Views) -> Terms:
+        """CE(f(x'), y)."""
+        logits = self.setting.network(views.x["adversarial"])
+        return Terms({"adversarial": cross_entropy(logits, batch.y)}, {"adversarial": 1.0}, {"adversarial": logits})

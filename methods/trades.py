@@ -1,0 +1,59 @@
+"""TRADES (Zhang et al., ICML 2019)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+import fairbench
+from fairbench.losses import cross_entropy, kl_divergence
+from fairbench.training.inner import kl_attack
+from fairbench.training.seams import Batch, Inner, Terms, Views
+
+
+@fairbench.register(
+    "trades",
+    title="TRADES",
+    paper="Zhang et al., Theoretically Principled Trade-off between Robustness and Accuracy, ICML 2019",
+    year=2019,
+    link="https://arxiv.org/abs/1901.08573",
+    family="objective",
+    as_objective="trades",
+)
+class Trades(fairbench.Objective):
+    """Clean cross-entropy plus beta times the KL divergence to the perturbed prediction.
+
+    min_theta E [ CE(f(x), y) + beta max_{|x' - x| <= epsilon} KL(p(x) || p(x')) ]     (Zhang et al., Eq. 5)
+
+    Gradients flow through both arguments of the KL. The attack runs with the network in eval mode.
+    """
+
+    attack_name: ClassVar[str] = "pgd on KL(clean || adversarial)"
+    is_regularised: ClassVar[bool] = True
+
+    class Options(fairbench.Objective.Options):
+        """Settings of the objective."""
+
+        beta: float = Field(6.0, ge=0)
+        """weight of the boundary term."""
+        divide: bool = False
+        """divide the loss by 1 + beta, as CFA's code does."""
+
+    options: Options
+
+    def perturb(self, batch: Batch, inner: Inner) -> Views:
+        """PGD on the KL from a small Gaussian start, last iterate."""
+        ascent = kl_attack(self.setting, batch, inner)
+        return Views({"adversarial": ascent.x_adv})
+
+    def losses(self, batch: Batch, views: Views) -> Terms:
+        """CE(f(x), y) and KL(p(x) || p(x')), both from train-mode forwards."""
+        clean = self.setting.network(batch.x)
+        adversarial = self.setting.network(views.x["adversarial"])
+        scale = 1 + self.options.beta if self.options.divide else 1.0
+        return Terms(
+            per_sample={"natural": cross_entropy(clean, batch.y), "boundary": kl_divergence(clean, adversarial)},
+            coefficients={"natural": 1 / scale, "boundary": self.options.beta / scale},
+            logits={"clean": clean, "adversarial": adversarial},
+        )
