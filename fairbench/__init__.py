@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairbench.evaluation.evaluate import Evaluation as Evaluation
-    from fairbench.evaluation.evaluate import evaluate as evaluate
+    from fairbench.evaluation.evaluator import evaluate as evaluate
+    from fairbench.evaluation.result import Evaluation as Evaluation
     from fairbench.leaderboard.results import load_results as load_results
     from fairbench.registry import register as register
     from fairbench.training.method import Method as Method
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Evaluation": "fairbench.evaluation.evaluate",
+    "Evaluation": "fairbench.evaluation.result",
     "Method": "fairbench.training.method",
     "Objective": "fairbench.training.method",
-    "evaluate": "fairbench.evaluation.evaluate",
+    "evaluate": "fairbench.evaluation.evaluator",
     "load_results": "fairbench.leaderboard.results",
     "register": "fairbench.registry",
 }

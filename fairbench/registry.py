@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from fairbench.composition import WrittenForm, parse_written_form
 from fairbench.errors import FairbenchError, UsageError, unknown_name
+from fairbench.files import sha256_file
 from fairbench.protocol.schema import validated
 from fairbench.training.averaging import Averaging, Ema, Fawa
 from fairbench.training.awp import Awp
@@ -24,6 +25,8 @@ from fairbench.training.trainer import Recipe
 MODIFIERS: dict[str, type[Awp] | type[Averaging]] = {"awp": Awp, "ema": Ema, "fawa": Fawa}
 BUILT_IN = "built-in"
 SCHEDULE_PREFIX = "schedule."
+STEP = "step"
+"""What the options of the plain step are called beside those of an objective."""
 ANY_TRACK = "*"
 """key of ``defaults`` for settings that hold on every track that names no other."""
 
@@ -99,6 +102,11 @@ def register(
         if name in _entries:
             taken = _entries[name]
             raise UsageError(f"method name {name!r} of {_origin[-1]} is taken by {taken.origin}; choose another name")
+        reserved = {*MODIFIERS, *_objectives} - {as_objective, name if as_objective else None}
+        if name in {*reserved, STEP} or as_objective in {*MODIFIERS, STEP}:
+            raise UsageError(
+                f"name {name!r} of {_origin[-1]} is taken by an objective or a modifier; choose another name"
+            )
         own = as_objective or objective
         _entries[name] = Entry(
             name=name,
@@ -144,7 +152,10 @@ def load_plugin(path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses look their module up there
     try:
-        _from(f"plug-in {path}", lambda: spec.loader.exec_module(module) if spec.loader else None)
+        digest = sha256_file(path)[:12]
+        _from(
+            f"plug-in {path.name} (sha256 {digest})", lambda: spec.loader.exec_module(module) if spec.loader else None
+        )
     except BaseException:
         del sys.modules[module_name]
         raise
@@ -230,7 +241,7 @@ class Composition:
             values = self.options[self.entry.name]
             method = self.entry.part(validated(self.entry.part.Options, values, place=self.written), objective)
         else:
-            method = Method(validated(Method.Options, self.options["step"], place=self.written), objective)
+            method = Method(validated(Method.Options, self.options[STEP], place=self.written), objective)
         wrapped: dict[str, Any] = {}
         for name in self.modifiers:
             part = MODIFIERS[name](validated(MODIFIERS[name].Options, self.options[name], place=self.written))
@@ -282,7 +293,7 @@ def _defaults(entry: Entry, track: str | None) -> dict[str, Any]:
 
 def _parts(entry: Entry, objective: str, modifiers: tuple[str, ...]) -> dict[str, type[Part]]:
     parts: dict[str, type[Part]] = {objective: _objective_class(objective)}
-    parts[entry.name if issubclass(entry.part, Method) else "step"] = (
+    parts[entry.name if issubclass(entry.part, Method) else STEP] = (
         entry.part if issubclass(entry.part, Method) else Method
     )
     return parts | {name: MODIFIERS[name] for name in modifiers}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from pydantic import Field
 from torch import Tensor
@@ -21,7 +23,7 @@ from fairbench.training.seams import Batch, Inner, Terms
     needs=("feedback split",),
     objectives=("at", "trades"),
     defaults={
-        "digits": {"schedule.epochs": 12},
+        "digits": {"schedule.epochs": 12, "fawa.threshold": 0.05},
         "fmnist": {"schedule.epochs": 10, "fawa.threshold": 0.05},
     },
 )
@@ -39,11 +41,11 @@ class Cfa(fairbench.Method):
     class Options(fairbench.Method.Options):
         """Settings of the calibration."""
 
-        radius_base: float | None = Field(None, ge=0)
+        radius_base: float | None = Field(default=None, ge=0)
         """lambda1; None is the paper's: 0.5 on AT, 0.3 on TRADES."""
-        regularisation_base: float = Field(0.5, ge=0)
+        regularisation_base: float = Field(default=0.5, ge=0)
         """lambda2, TRADES only."""
-        start: float = Field(0.05, ge=0, le=1)
+        start: float = Field(default=0.05, ge=0, le=1)
         """share of the epochs before which nothing is calibrated."""
 
     options: Options
@@ -63,7 +65,7 @@ class Cfa(fairbench.Method):
     def prepare(self, batch: Batch) -> Inner:
         """CCM: the radius of each sample's class."""
         epsilon = self.setting.epsilon * self.calibrated(self.radius_base)
-        return Inner(epsilon=epsilon[batch.y], step_size=self.setting.step_size)
+        return replace(super().prepare(batch), epsilon=epsilon[batch.y])
 
     def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
         """CCR: b = beta_c / (1 + beta_c) on the boundary term, 1 - b on the natural one."""
@@ -83,6 +85,10 @@ class Cfa(fairbench.Method):
     def calibrated(self, base: float) -> Tensor:
         """The factor lambda + t_c, or 1 before the start: (K,)."""
         return (base + self.robust_accuracy).nan_to_num(nan=1.0)
+
+    def hidden_settings(self) -> dict[str, Any]:
+        """CCR's two shares sum to 1: TRADES' loss divided by 1 + beta."""
+        return super().hidden_settings() | ({"loss_divided": True} if self.objective.is_regularised else {})
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         """The radius of each class relative to epsilon."""

@@ -41,7 +41,7 @@ class Faal(fairbench.Method):
     class Options(fairbench.Method.Options):
         """Settings of the intermediate maximisation."""
 
-        tau: float = Field(0.5, ge=0)
+        tau: float = Field(default=0.5, ge=0)
         """radius of the KL ball; 0.5 for CIFAR-10, 0.05 for CIFAR-100."""
         divergence: Literal["reverse_kl", "kl"] = "reverse_kl"
         """KL(uniform || w), as in the paper, or KL(w || uniform)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -49,15 +50,15 @@ class Frl(fairbench.Method):
         """Settings of the Lagrangian."""
 
         variant: Literal["rw", "rm", "rwrm"] = "rwrm"
-        tolerance: float = Field(0.05, ge=0)
+        tolerance: float = Field(default=0.05, ge=0)
         """tau1 = tau2: how much a class may exceed the average error."""
-        weight_rate: float = Field(0.05, ge=0)
+        weight_rate: float = Field(default=0.05, ge=0)
         """alpha1, of the multipliers; boundary multipliers move at twice the rate; halved with the learning rate."""
-        margin_rate: float = Field(0.2, ge=0)
+        margin_rate: float = Field(default=0.2, ge=0)
         """alpha2, of the log radius; 0.1 in the code of 2021."""
-        limit: float = Field(0.5, ge=0)
+        limit: float = Field(default=0.5, ge=0)
         """largest sum of the multipliers; 0.3 in the code for rm."""
-        largest_margin: float = Field(3.0, ge=1)
+        largest_margin: float = Field(default=3.0, ge=1)
         """cap of the radius relative to epsilon; 2.5 in the code for rw and rm."""
 
     options: Options
@@ -74,12 +75,13 @@ class Frl(fairbench.Method):
         """Measure the errors of the current weights and move multipliers and margins."""
         attack = HeldOutAttack(steps=20, epsilon=self.setting.epsilon, step_size=self.setting.step_size)
         result = feedback.validate(attack)
+        clock = feedback.clock
         natural = 1 - result.clean_accuracy
         boundary = result.clean_accuracy - result.adversarial_accuracy
         self.update(
             natural - _overall(natural, result.total) - self.options.tolerance,
             boundary - _overall(boundary, result.total) - self.options.tolerance,
-            rate=self.options.weight_rate * self.rate_factor(feedback.clock.epoch_fraction),
+            rate=self.options.weight_rate * self.rate_factor((clock.epoch + 1) / max(1, clock.epochs)),
         )
 
     def update(self, natural_violation: Tensor, boundary_violation: Tensor, *, rate: float) -> None:
@@ -98,7 +100,7 @@ class Frl(fairbench.Method):
         epsilon = (self.setting.epsilon * self.margins())[batch.y]
         step_fraction = self.setting.step_size / self.setting.epsilon
         step_size = epsilon.amax() * step_fraction if self.options.variant == "rwrm" else self.setting.step_size
-        return Inner(epsilon=epsilon, step_size=step_size)
+        return replace(super().prepare(batch), epsilon=epsilon, step_size=step_size)
 
     def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
         """The weight vectors of the two terms."""
@@ -119,8 +121,12 @@ class Frl(fairbench.Method):
         return torch.exp(2 * self.log_margin).clamp(LEAST_MARGIN, self.options.largest_margin)
 
     def rate_factor(self, done: float) -> float:
-        """The multipliers' rate is halved after half of training and again near its end."""
-        return 0.5 ** (math.floor(2 * done) if done < 1 else 2)
+        """The multipliers' rate is halved in the middle of training, and again in its last epoch.
+
+        Args:
+            done: share of the epochs that is done after this one; the code halves in the 40th and 80th of 80.
+        """
+        return 0.5 ** math.floor(2 * done)
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         """Weights and relative radii of the classes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -35,12 +35,16 @@ class Trades(fairbench.Objective):
     class Options(fairbench.Objective.Options):
         """Settings of the objective."""
 
-        beta: float = Field(6.0, ge=0)
+        beta: float = Field(default=6.0, ge=0)
         """weight of the boundary term."""
         divide: bool = False
         """divide the loss by 1 + beta, as CFA's code does."""
 
     options: Options
+
+    def hidden_settings(self) -> dict[str, Any]:
+        """Whether the loss is divided by 1 + beta."""
+        return {"loss_divided": self.options.divide}
 
     def perturb(self, batch: Batch, inner: Inner) -> Views:
         """PGD on the KL from a small Gaussian start, last iterate."""

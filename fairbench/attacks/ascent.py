@@ -123,7 +123,9 @@ def projected_ascent(
     x_adv = start.detach()
     made = torch.zeros(len(x), dtype=torch.long, device=x.device)
     if early_stop is not None:
-        return _stopping_ascent(logits_of, x_adv, loss, early_stop, lower, upper, step, steps, made)
+        return _stopping_ascent(
+            logits_of, x_adv, loss, early_stop, lower=lower, upper=upper, step=step, steps=steps, made=made
+        )
     correct = torch.zeros_like(made)
     for _ in range(steps):
         gradient, logits = input_gradient(logits_of, x_adv, loss)
@@ -134,17 +136,16 @@ def projected_ascent(
 
 
 def _step(x_adv: Tensor, gradient: Tensor, step: float | Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-    moved = (
-        torch.addcmul(x_adv, gradient.sign_(), step) if isinstance(step, Tensor) else x_adv + step * gradient.sign_()
-    )
+    moved = torch.addcmul(x_adv, gradient.sign(), step) if isinstance(step, Tensor) else x_adv + step * gradient.sign()
     return torch.clamp(moved, lower, upper)
 
 
-def _stopping_ascent(
+def _stopping_ascent(  # noqa: PLR0917
     logits_of: Logits,
     x_adv: Tensor,
     loss: Loss,
     stop: EarlyStop,
+    *,
     lower: Tensor,
     upper: Tensor,
     step: float | Tensor,
@@ -170,7 +171,8 @@ def _stopping_ascent(
         previous = torch.where(_mask(active, x_adv), x_adv, previous)
         x_adv = torch.where(_mask(active, x_adv), _step(x_adv, gradient, step, lower, upper), x_adv)
         made = made + active
-    return Ascent(torch.where(_mask(active, x_adv), x_adv, emitted), made, correct)
+    end = torch.where(_mask(active, x_adv), x_adv, emitted)
+    return Ascent(torch.clamp(end, lower, upper), made, correct)  # a start that was returned may lie outside
 
 
 def _mask(flags: Tensor, like: Tensor) -> Tensor:

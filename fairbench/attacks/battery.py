@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from fairbench.attacks.ascent import Logits
 from fairbench.attacks.balls import Norm, lengths
 from fairbench.attacks.checks import inspect, square_suspicion
-from fairbench.attacks.group import Group, Images, Outcome
-from fairbench.attacks.members import LEAST_CLASSES, MEMBERS, Findings, Settings, class_counts
+from fairbench.attacks.members import LEAST_CLASSES, MEMBERS, Settings, class_counts, searches
 from fairbench.attacks.network import Network, Passes, choose_micro_batch
 from fairbench.attacks.prepare import Precision, search_network
 from fairbench.attacks.result import AttackResult
+from fairbench.attacks.rows import Images
+from fairbench.attacks.search import Outcome, in_batches, run
 from fairbench.attacks.validation import check_answer, checked_batch
 
 VERSIONS: dict[str, tuple[str, ...]] = {
@@ -94,7 +95,7 @@ def autoattack(
     predicted = logits.argmax(dim=1)
     images = _images(x, y, logits, indices)
     outcome = Outcome(x.clone(), predicted == y)
-    log = {name: _run(name, network, outcome, images, settings, batch_size) for name in names}
+    log = {name: _run(name, network, outcome, images, settings=settings, batch_size=batch_size) for name in names}
     broken = ((predicted == y) & ~outcome.robust).nonzero().squeeze(1)
     _check_containment(outcome.x_adv[broken], x[broken], eps, norm)
     if len(broken):
@@ -119,9 +120,7 @@ def _dtype_of(model: Logits, x: Tensor) -> torch.dtype:
     return weights[0].dtype if weights else x.dtype
 
 
-def _meet(
-    model: Logits, x: Tensor, precision: Precision, micro_batch: int | None
-) -> tuple[Network, dict[str, Any]]:
+def _meet(model: Logits, x: Tensor, precision: Precision, micro_batch: int | None) -> tuple[Network, dict[str, Any]]:
     micro_batch = micro_batch or choose_micro_batch(model, x[:1])
     sample = x[torch.arange(micro_batch, device=x.device) % len(x)]
     with torch.no_grad():
@@ -145,31 +144,37 @@ def _images(x: Tensor, y: Tensor, logits: Tensor, indices: Tensor | None) -> Ima
         y=y,
         index=rows if indices is None else indices.to(rows),
         row=rows,
-        rank_labels=others.argsort(dim=1, descending=True, stable=True),
+        ranking=others.argsort(dim=1, descending=True, stable=True),
         alive=torch.ones_like(rows, dtype=torch.bool),
     )
 
 
 def _run(
-    name: str, network: Network, outcome: Outcome, images: Images, settings: Settings, batch_size: int
+    name: str, network: Network, outcome: Outcome, images: Images, *, settings: Settings, batch_size: int
 ) -> dict[str, Any]:
     began = time.perf_counter()
     network.passes = Passes()
-    findings = Findings()
+    notes, zero_gradient = [], []
     left = outcome.robust.nonzero().squeeze(1)
     needed = LEAST_CLASSES.get(name, 2)
     if settings.classes < needed:
-        findings.notes.append(f"left out: its loss needs {needed} classes, the network has {settings.classes}")
-    else:
-        for rows in left.split(max(network.padded(batch_size), 1)):
-            MEMBERS[name](Group(network, outcome, images, rows), settings, findings)
+        notes.append(f"left out: its loss needs {needed} classes, the network has {settings.classes}")
+        left = left[:0]
+    in_flight = -(-batch_size // network.micro_batch) * network.micro_batch
+    for rows in left.split(in_flight) if len(left) else ():
+        for search in searches(name, settings):
+            living = rows[outcome.robust[rows]]
+            if not len(living):
+                break
+            run(search, network, outcome, in_batches(images, living, network.micro_batch))
+            zero_gradient += getattr(search, "zero_gradient", [])
     return {
         "attacked": len(left),
         "broken": len(left) - int(outcome.robust[left].sum()),
-        "zero_gradient": class_counts(images.y, findings.zero_gradient, settings.classes),
+        "zero_gradient": class_counts(images.y, zero_gradient, settings.classes),
         "seconds": time.perf_counter() - began,
         "passes": asdict(network.passes),
-        "notes": findings.notes,
+        "notes": notes,
     }
 
 

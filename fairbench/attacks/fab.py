@@ -6,15 +6,15 @@ Algorithm 1; targeted as in the paper on AutoAttack, section 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from fairbench.attacks.balls import Norm, lengths, unit_length
-from fairbench.attacks.group import Group, Rows, take
 from fairbench.attacks.hyperplanes import project_on_hyperplane
+from fairbench.attacks.network import Network
+from fairbench.attacks.rows import Images, Rows, choose
 from fairbench.attacks.starts import keyed_normal, keyed_uniform
 
 ITERATIONS = 100
@@ -33,42 +33,66 @@ class Walk(Rows):
     point: Tensor
 
 
-Plane = tuple[Tensor, Tensor]
-"""Normal (P, D) and value (P,) at the current point of the linear function whose zero is the boundary."""
+@dataclass
+class Walker:
+    """One run of FAB."""
+
+    eps: float
+    """only points inside this radius count."""
+    norm: Norm
+    seed: int
+    purpose: str
+    """name of the attack, a key of the start."""
+    restart: int = 0
+    """number of the run; the first one starts at the image itself."""
+    target: int | None = None
+    """rank of the target among the wrong classes; None goes for the nearest linearised boundary."""
+    iterations: int = ITERATIONS
+
+    def begin(self, images: Images) -> Walk:
+        """At the image, or in later runs at a random point half the radius away."""
+        x = images.x
+        if not self.restart:
+            return Walk(x)
+        draw = keyed_uniform if self.norm == "linf" else keyed_normal
+        noise = draw(x, seed=self.seed, indices=images.index, purpose=self.purpose, restart=self.restart)
+        return Walk((x + unit_length(noise, self.norm) * (self.eps / 2)).clamp_(0, 1))
+
+    def advance(self, network: Network, images: Images, state: Walk, iteration: int) -> tuple[Tensor, Tensor]:
+        """A step over the linearised boundary, and back towards the image once that is crossed."""
+        normal, value = self._boundary(network, images, state.point)
+        point = step(images.x, state.point, normal, value, self.norm)
+        crossed = network.logits(point).argmax(dim=1) != images.y
+        delta = point - images.x
+        inside = lengths(delta, self.norm) <= self.eps
+        state.point = choose(crossed, delta.mul_(BACKWARD).add_(images.x), point)
+        return point, crossed & inside
+
+    def last_points(self, images: Images, state: Walk) -> None:
+        """None: every point was judged on the way."""
+
+    def _boundary(self, network: Network, images: Images, point: Tensor) -> tuple[Tensor, Tensor]:
+        """Normal (B, D) and value (B,) at the point of the linear function whose zero is the boundary."""
+        labels = images.y[:, None]
+        if self.target is None:
+            return _nearest_boundary(*network.jacobian(point), images.y, self.norm)
+        goals = images.ranking[:, self.target, None]
+        gradient, _, value = network.gradient(
+            point, lambda logits: (logits.gather(1, goals) - logits.gather(1, labels)).squeeze(1)
+        )
+        return gradient.flatten(1), value
 
 
-def walk(
-    group: Group, *, eps: float, norm: Norm, seed: int, purpose: str, restart: int = 0, target: int | None = None
-) -> None:
-    """One run of FAB on every living image of a group.
+def step(x: Tensor, point: Tensor, normal: Tensor, value: Tensor, norm: Norm) -> Tensor:
+    """A step over the boundary, from the point and a little from the image, clipped to the unit box (Eq. 9).
 
     Args:
-        group: the images; those found to have a boundary point inside the ball leave it.
-        eps: radius; only points inside count.
-        norm: what is minimised.
-        seed: of the evaluation.
-        purpose: name of the attack, a key of the start.
-        restart: number of the run; the first one starts at the image itself.
-        target: rank of the target among the wrong classes; None approaches the nearest linearised boundary.
+        x: (B, C, H, W), the images.
+        point: (B, C, H, W), where the boundary was linearised.
+        normal: (B, D), gradient there.
+        value: (B,), value there.
+        norm: of the projections.
     """
-    plane_at = _nearest_plane if target is None else _target_plane(target)
-    state = Walk(_start(group, eps, norm, seed, purpose, restart) if restart else group.images.x)
-    living = True
-    for _ in range(ITERATIONS):
-        if (kept := group.shrink()) is not None:
-            state = take(state, kept)
-        x = group.images.x
-        normal, value = plane_at(group, state.point)
-        point = _step(x, state.point, normal, value, norm)
-        crossed = group.network.logits(point).argmax(dim=1) != group.images.y
-        delta = point - x
-        living = group.offer(point, crossed & (lengths(delta, norm) <= eps))
-        if not living:
-            return
-        state.point = torch.where(crossed[:, None, None, None], delta.mul_(BACKWARD).add_(x), point)
-
-
-def _step(x: Tensor, point: Tensor, normal: Tensor, value: Tensor, norm: Norm) -> Tensor:
     origin, here = x.flatten(1), point.flatten(1)
     at_origin = value + (normal * (origin - here)).sum(dim=1)
     near = project_on_hyperplane(here, normal, value, norm)
@@ -80,25 +104,11 @@ def _step(x: Tensor, point: Tensor, normal: Tensor, value: Tensor, norm: Norm) -
     return onward.add_(homeward).clamp_(0, 1).view_as(x)
 
 
-def _target_plane(rank: int) -> Callable[[Group, Tensor], Plane]:
-    def plane_at(group: Group, point: Tensor) -> Plane:
-        labels, goals = group.images.y[:, None], group.images.rank_labels[:, rank, None]
-
-        def difference(logits: Tensor, rows: slice) -> Tensor:
-            return (logits.gather(1, goals[rows]) - logits.gather(1, labels[rows])).squeeze(1)
-
-        gradient, _, value = group.network.gradient(point, difference)
-        return gradient.flatten(1), value
-
-    return plane_at
-
-
-def _nearest_plane(group: Group, point: Tensor) -> Plane:
-    raise NotImplementedError
-
-
-def _start(group: Group, eps: float, norm: Norm, seed: int, purpose: str, restart: int) -> Tensor:
-    x = group.images.x
-    draw = keyed_uniform if norm == "linf" else keyed_normal
-    noise = draw(x, seed=seed, indices=group.images.index, purpose=purpose, restart=restart)
-    return (x + unit_length(noise, norm) * (eps / 2)).clamp_(0, 1)
+def _nearest_boundary(gradients: Tensor, logits: Tensor, y: Tensor, norm: Norm) -> tuple[Tensor, Tensor]:
+    rows = torch.arange(len(y), device=y.device)
+    values = logits - logits[rows, y, None]
+    normals = gradients - gradients[rows, y, None]
+    dual = normals.abs().sum(dim=2) if norm == "linf" else (normals * normals).sum(dim=2).sqrt()
+    distances = (values.abs() / (dual + 1e-12)).scatter(1, y[:, None], torch.inf)
+    nearest = distances.argmin(dim=1)
+    return normals[rows, nearest], values[rows, nearest]

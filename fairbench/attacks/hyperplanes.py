@@ -15,6 +15,7 @@ from torch import Tensor
 from fairbench.attacks.balls import Norm
 
 MOST_ROUNDS = 40
+LEAST_SLOPE = 1e-8
 
 
 @dataclass
@@ -38,22 +39,19 @@ def project_on_hyperplane(points: Tensor, normal: Tensor, excess: Tensor, norm: 
         excess: (B,), the linear function's value at the points; its zero is sought.
         norm: ``linf`` or ``l2``.
     """
-    # Move against the sign of the excess: along -normal where the function is positive.
-    downhill = torch.where(excess >= 0, -1.0, 1.0).to(normal.dtype)[:, None]
-    direction = normal * downhill
-    room = torch.where(direction > 0, 1 - points, points)
-    slope = direction.abs()
+    # Boolean masks are slow on a CPU, so all choices below are arithmetic on numbers that are exactly 0 or 1.
+    heading = torch.sign(normal * torch.where(excess >= 0, -1.0, 1.0).to(normal.dtype)[:, None])
+    room = heading.clamp(min=0).sub_(heading * points)
+    slope = normal.abs()
     if norm == "linf":
-        reach = room.masked_fill_(slope == 0, 0)
-        scale = _root(slope, reach, excess.abs())
-        movement = torch.minimum(reach, scale[:, None])
-        return Projection(movement * direction.sign(), movement.amax(dim=1))
+        scale = _root(slope, room, excess.abs())
+        movement = torch.minimum(room, scale[:, None])
+        return Projection(movement * heading, movement.amax(dim=1))
     # In L2 each coordinate moves by slope * scale until its room is used up.
-    usable = slope > 1e-8
-    reach = torch.where(usable, room / slope, 0)
-    scale = _root(torch.where(usable, slope * slope, 0), reach, excess.abs())
-    movement = torch.minimum(reach, scale[:, None]) * slope
-    return Projection(movement * direction.sign(), (movement * movement).sum(dim=1).sqrt())
+    reach = room.div_(slope.clamp(min=LEAST_SLOPE))
+    scale = _root(slope * slope, reach, excess.abs())
+    movement = torch.minimum(reach, scale[:, None]).mul_(slope)
+    return Projection(movement * heading, (movement * movement).sum(dim=1).sqrt())
 
 
 def _root(weight: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
@@ -62,15 +60,16 @@ def _root(weight: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
     Newton from the left: on its way t only grows, and it stands still once the set of coordinates that are used up is
     right. So more rounds for the sake of other rows change nothing in a row that is done.
     """
-    used = reach <= 0
-    t = torch.zeros_like(amount)
     stored = weight * reach
+    t = torch.zeros_like(amount)
+    counted = torch.full_like(amount, -1)
     for _ in range(MOST_ROUNDS):
-        left = amount - stored.masked_fill(~used, 0).sum(dim=1)
-        steepness = weight.masked_fill(used, 0).sum(dim=1)
-        t = torch.maximum(t, torch.where(steepness > 0, left / steepness, torch.inf))
-        now = reach <= t[:, None]
-        if torch.equal(now, used):
+        free = (reach - t[:, None]).sign_().clamp_(min=0)
+        count = free.sum(dim=1)
+        if torch.equal(count, counted):
             break
-        used = now
+        steepness = (weight * free).sum(dim=1)
+        left = amount - free.neg_().add_(1).mul_(stored).sum(dim=1)
+        t = torch.maximum(t, torch.where(steepness > 0, left / steepness, torch.inf))
+        counted = count
     return t

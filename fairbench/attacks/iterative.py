@@ -78,7 +78,21 @@ def pgd(
 
     Source: Madry et al. 2018, section 2.
     """
-    return _ascend("pgd", cross_entropy, model, x, y, eps, steps, step_size, norm, generator, seed, indices, emit)
+    return _ascend(
+        "pgd",
+        cross_entropy,
+        model,
+        x,
+        y,
+        eps=eps,
+        steps=steps,
+        step_size=step_size,
+        norm=norm,
+        generator=generator,
+        seed=seed,
+        indices=indices,
+        emit=emit,
+    )
 
 
 def cw(
@@ -101,7 +115,21 @@ def cw(
 
     Source: Carlini & Wagner 2017, objective f6 with zero confidence; Madry et al. 2018 for the steps.
     """
-    return _ascend("cw", margin, model, x, y, eps, steps, step_size, norm, generator, seed, indices, emit)
+    return _ascend(
+        "cw",
+        margin,
+        model,
+        x,
+        y,
+        eps=eps,
+        steps=steps,
+        step_size=step_size,
+        norm=norm,
+        generator=generator,
+        seed=seed,
+        indices=indices,
+        emit=emit,
+    )
 
 
 def _ascend(
@@ -110,6 +138,7 @@ def _ascend(
     model: Logits,
     x: Tensor,
     y: Tensor,
+    *,
     eps: float,
     steps: int,
     step_size: float | None,

@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairbench.attacks.ascent import Logits
 
-SliceLoss = Callable[[Tensor, slice], Tensor]
-"""(logits of some rows, which rows) -> (rows,)."""
+RowLoss = Callable[[Tensor], Tensor]
+"""Logits (B, K) -> losses (B,)."""
 
 
 @dataclass
@@ -44,14 +43,10 @@ class Network:
     micro_batch: int
     passes: Passes = field(default_factory=Passes)
 
-    def padded(self, rows: int) -> int:
-        """The smallest multiple of the micro-batch that holds so many rows."""
-        return -(-rows // self.micro_batch) * self.micro_batch
-
     def verdict_logits(self, x: Tensor) -> Tensor:
         """What the network under attack answers: (N, C, H, W) -> (N, K), any N above 0."""
         began = time.perf_counter()
-        extra = self.padded(len(x)) - len(x)
+        extra = -len(x) % self.micro_batch
         filled = torch.cat([x, x[:1].expand(extra, *x.shape[1:])]) if extra else x
         with torch.no_grad():
             answers = torch.cat([self.model(part) for part in filled.split(self.micro_batch)])
@@ -64,39 +59,54 @@ class Network:
         return self.verdict_logits(x).argmax(dim=1)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits for the search: (P, C, H, W) with P a multiple of the micro-batch -> (P, K)."""
+        """Logits for the search: one micro-batch (B, C, H, W) -> (B, K)."""
         began = time.perf_counter()
         with torch.no_grad():
-            parts = [self.search(part) for part in x.split(self.micro_batch)]
+            answers = self.search(x)
         self.passes.forward += len(x)
         self.passes.seconds += time.perf_counter() - began
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return answers
 
-    def gradient(self, x: Tensor, loss: SliceLoss) -> tuple[Tensor, Tensor, Tensor]:
+    def gradient(self, x: Tensor, loss: RowLoss) -> tuple[Tensor, Tensor, Tensor]:
         """The gradient of a loss with respect to the images, for the search.
 
         Args:
-            x: (P, C, H, W), P a multiple of the micro-batch.
-            loss: per row, from the logits of a slice of the rows.
+            x: (B, C, H, W), one micro-batch.
+            loss: of each row, from the logits.
 
         Returns:
-            gradient (P, C, H, W), logits (P, K) and losses (P,), all detached.
+            gradient (B, C, H, W), logits (B, K) and losses (B,), all detached.
         """
         began = time.perf_counter()
-        gradient = torch.empty_like(x)
-        answers, losses = [], []
-        for begin in range(0, len(x), self.micro_batch):
-            rows = slice(begin, begin + self.micro_batch)
-            images = x[rows].detach().requires_grad_()
-            with torch.enable_grad():
-                logits = self.search(images)
-                values = loss(logits, rows)
-                gradient[rows] = torch.autograd.grad(values.sum(), images)[0]
-            answers.append(logits.detach())
-            losses.append(values.detach())
+        images = x.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = self.search(images)
+            losses = loss(logits)
+            (gradient,) = torch.autograd.grad(losses.sum(), images)
         self.passes.gradient += len(x)
         self.passes.seconds += time.perf_counter() - began
-        return gradient, torch.cat(answers), torch.cat(losses)
+        return gradient.contiguous(), logits.detach(), losses.detach()
+
+    def jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of all logits with respect to the images, for the search.
+
+        Args:
+            x: (B, C, H, W), one micro-batch.
+
+        Returns:
+            gradients (B, K, C * H * W) and logits (B, K), detached.
+        """
+        began = time.perf_counter()
+        images = x.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = self.search(images)
+            rows = [
+                torch.autograd.grad(logits[:, label].sum(), images, retain_graph=True)[0].flatten(1)
+                for label in range(logits.shape[1])
+            ]
+        self.passes.gradient += len(x) * len(rows)
+        self.passes.seconds += time.perf_counter() - began
+        return torch.stack(rows, dim=1), logits.detach()
 
 
 def choose_micro_batch(model: Logits, example: Tensor) -> int:
@@ -107,16 +117,11 @@ def choose_micro_batch(model: Logits, example: Tensor) -> int:
         example: (1, C, H, W).
 
     Returns:
-        a power of two: about 20 GFLOP of forward pass on a CPU, 8 to 128 images; 64 times the work on a GPU.
+        a power of two: about 10 GFLOP of forward pass on a CPU, 4 to 128 images; 64 times the work on a GPU.
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(example)
     on_cpu = example.device.type == "cpu"
-    budget, lowest, highest = (20e9, 8, 128) if on_cpu else (1280e9, 64, 1024)
+    budget, lowest, highest = (10e9, 4, 128) if on_cpu else (640e9, 64, 1024)
     images = budget / max(counter.get_total_flops(), 1)
     return int(min(max(2 ** int(torch.tensor(images).log2().floor()), lowest), highest))
-
-
-def cross_entropy_of(y: Tensor) -> SliceLoss:
-    """The cross-entropy against these labels."""
-    return lambda logits, rows: F.cross_entropy(logits, y[rows], reduction="none")

@@ -10,9 +10,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fairbench.attacks.ascent import Logits
+from fairbench.attacks.folding import drop_identities, flatten_channels_last, fold_batch_norm
 from fairbench.attacks.strided import PhaseConv
 
 Precision = Literal["float32", "bfloat16"]
@@ -38,31 +38,25 @@ def search_network(model: Logits, precision: Precision, example: Tensor) -> tupl
     if len(list(model.parameters())) == 0 or next(model.parameters()).dtype != torch.float32:
         return model, ["searched with the network itself: its weights are not float32"]
     try:
-        candidate = _rounded(_folded(copy.deepcopy(model).requires_grad_(False)), precision)
+        candidate = _rounded(_folded(copy.deepcopy(model).requires_grad_(False), example[:1]), precision)
         difference = _difference(candidate, model, example)
     except Exception as problem:  # foreign networks fail to copy, trace or round in ways that cannot be listed
         return model, [f"searched with the network itself: {type(problem).__name__}: {problem}"]
     if not difference <= TOLERANCE[precision]:
-        return model, [f"searched with the network itself: a {precision} copy differs by {difference:.2g} of the logits"]
+        return model, [
+            f"searched with the network itself: a {precision} copy differs by {difference:.2g} of the logits"
+        ]
     return candidate, []
 
 
-def _folded(module: nn.Module) -> nn.Module:
+def _folded(module: nn.Module, example: Tensor) -> nn.Module:
     try:
         graph = fx.symbolic_trace(module)
     except Exception:  # a network whose Python branches on its input stays as it is
         return _with_phase_convolutions(module)
-    layers = dict(graph.named_modules())
-    for node in list(graph.graph.nodes):
-        source = node.args[0] if node.op == "call_module" and node.args else None
-        if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) > 1:
-            continue
-        conv, norm = layers[str(source.target)], layers[str(node.target)]
-        if type(conv) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.track_running_stats:
-            graph.set_submodule(str(source.target), fuse_conv_bn_eval(conv, norm))
-            node.replace_all_uses_with(source)
-            graph.graph.erase_node(node)
-    graph.recompile()
+    drop_identities(graph)
+    fold_batch_norm(graph)
+    flatten_channels_last(graph, example)
     return _with_phase_convolutions(graph)
 
 

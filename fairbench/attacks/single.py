@@ -93,10 +93,7 @@ def square(
     batch_size: int | None = None,
     search_precision: Precision = "float32",
 ) -> AttackResult:
-    """Square, a random search that sees the logits and no gradient.
-
-    Args:
-        queries: per image, at least 0.
+    """Square, a random search that sees the logits and no gradient, with so many ``queries`` per image (at least 0).
 
     The other arguments are those of :func:`autoattack`.
     """

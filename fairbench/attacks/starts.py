@@ -125,13 +125,3 @@ def keyed_start(
         if norm == "l2"
         else torch.clamp(x + noise * epsilon, *ball_bounds(x, epsilon))
     )
-
-
-def keyed_normal(x: Tensor, *, seed: int, indices: Tensor, purpose: str, restart: int = 0) -> Tensor:
-    """Standard normal noise, drawn image by image like :func:`keyed_uniform`."""
-    rows = [
-        keyed_generator(seed, index, purpose, restart).standard_normal(x.shape[1:], dtype=np.float32)
-        for index in indices.tolist()
-    ]
-    noise = np.stack(rows) if rows else np.empty(x.shape, dtype=np.float32)
-    return torch.from_numpy(noise).to(device=x.device, dtype=x.dtype)

@@ -13,10 +13,14 @@ class PhaseConv(nn.Module):
     """The same map as a strided convolution with few input channels, with a faster backward pass.
 
     With stride s and kernel s T, pixel ``s a + r`` of the input receives gradient from the outputs ``a - t`` through
-    the taps ``s t + r``, t < T. For each phase r this is a stride-1 convolution, so one convolution with s * s output
-    groups and a pixel shuffle give the gradient. CPU libraries run it several times faster than their own backward
+    the taps ``s t + r``, t < T. For each phase r this is a stride-1 convolution, so one convolution with s * s groups
+    of outputs, interleaved, gives the gradient. CPU libraries run it several times faster than their own backward
     pass of a strided convolution from few channels. The weights are constants: they receive no gradient.
     """
+
+    weight: Tensor
+    phases: Tensor
+    bias: Tensor | None
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -25,7 +29,7 @@ class PhaseConv(nn.Module):
         weight = conv.weight.detach()
         outputs, inputs = weight.shape[:2]
         blocks = weight.reshape(outputs, inputs, self.taps, self.stride, self.taps, self.stride).flip(2).flip(4)
-        phases = blocks.permute(1, 3, 5, 0, 2, 4).reshape(-1, outputs, self.taps, self.taps)
+        phases = blocks.permute(3, 5, 1, 0, 2, 4).reshape(-1, outputs, self.taps, self.taps)
         self.register_buffer("weight", weight.clone())
         self.register_buffer("phases", phases.contiguous())
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().clone())
@@ -48,31 +52,42 @@ class PhaseConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, D, H', W')."""
-        return _PhaseConv.apply(x, self.weight, self.bias, self.phases, self.stride, self.padding, self.taps)
+        return _PhaseConv.apply(x, self)
 
 
 class _PhaseConv(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        phases: Tensor,
-        stride: int,
-        padding: int,
-        taps: int,
-    ) -> Tensor:
-        ctx.save_for_backward(phases)
-        ctx.geometry = stride, padding, taps, x.shape[-2:]
-        return F.conv2d(x, weight, bias, stride, padding)
+    def forward(ctx: Any, x: Tensor, layer: PhaseConv) -> Tensor:
+        ctx.layer, ctx.size = layer, x.shape[-2:]
+        return F.conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (phases,) = ctx.saved_tensors
-        stride, padding, taps, (height, width) = ctx.geometry
-        padded = F.pixel_shuffle(F.conv2d(gradients[0], phases, padding=taps - 1), stride)
-        inner = padded[:, :, padding : padding + height, padding : padding + width]
-        # Rows and columns that no window reaches receive nothing.
-        missing = (0, width - inner.shape[-1], 0, height - inner.shape[-2])
-        return (F.pad(inner, missing) if any(missing) else inner), None, None, None, None, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        layer, stride = ctx.layer, ctx.layer.stride
+        phases = F.conv2d(gradients[0], layer.phases, padding=layer.taps - 1)
+        batch, channels, rows, columns = phases.shape
+        split = phases.view(batch, stride, stride, channels // stride**2, rows, columns)
+        pixels = _empty_like_format(phases, channels // stride**2, ctx.size)
+        for row in range(stride):
+            for column in range(stride):
+                (phase_row, down), (phase_column, right) = (
+                    divmod(offset + layer.padding, stride)[::-1] for offset in (row, column)
+                )
+                target = pixels[:, :, row::stride, column::stride]
+                source = split[:, phase_row, phase_column, :, down:, right:]
+                # Rows and columns that no window reaches receive nothing.
+                height, width = (min(a, b) for a, b in zip(target.shape[2:], source.shape[2:], strict=True))
+                target[:, :, :height, :width] = source[:, :, :height, :width]
+                if target.shape[2:] != (height, width):
+                    target[:, :, height:] = 0
+                    target[:, :, :, width:] = 0
+        return pixels, None
+
+
+def _empty_like_format(features: Tensor, channels: int, size: torch.Size) -> Tensor:
+    # With one channel both formats are one, and the plain one keeps the strides simple.
+    spread = channels > 1 and features.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if spread else torch.contiguous_format
+    return torch.empty(
+        len(features), channels, *size, dtype=features.dtype, device=features.device, memory_format=layout
+    )

@@ -76,7 +76,9 @@ class _RichProgress:
 
             class _Bar:
                 def advance(self, amount: int = 1, *, note: str = "") -> None:
-                    bars.update(task, advance=amount, **({"note": note} if note else {}))
+                    bars.update(task, advance=amount)
+                    if note:
+                        bars.update(task, note=note)
 
             yield _Bar()
 

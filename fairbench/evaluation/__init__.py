@@ -1,1 +1,36 @@
-"""Evaluation: the battery of attacks, its resumable runner, and the record it writes."""
+"""Evaluation: the battery of attacks, its resumable runner, and the record it writes.
+
+Names are resolved on first use, so that reading records does not load torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairbench.evaluation.evaluator import evaluate as evaluate
+    from fairbench.evaluation.predictions import Predictions as Predictions
+    from fairbench.evaluation.predictions import read_predictions as read_predictions
+    from fairbench.evaluation.provenance import environment as environment
+    from fairbench.evaluation.records import read_record as read_record
+    from fairbench.evaluation.records import write_record as write_record
+    from fairbench.evaluation.result import Evaluation as Evaluation
+
+_HOMES = {
+    "Evaluation": "fairbench.evaluation.result",
+    "Predictions": "fairbench.evaluation.predictions",
+    "environment": "fairbench.evaluation.provenance",
+    "evaluate": "fairbench.evaluation.evaluator",
+    "read_predictions": "fairbench.evaluation.predictions",
+    "read_record": "fairbench.evaluation.records",
+    "write_record": "fairbench.evaluation.records",
+}
+
+__all__ = ["Evaluation", "Predictions", "environment", "evaluate", "read_predictions", "read_record", "write_record"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fairbench.evaluation' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

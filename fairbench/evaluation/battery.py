@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from fairbench.attacks import autoattack, cw, fgsm, pgd
+from fairbench.attacks.prepare import Precision
 from fairbench.errors import unknown_name
 from fairbench.evaluation.network import FixedShape
 
@@ -31,7 +32,9 @@ class Condition:
     perturb: Perturb
 
 
-def make_condition(name: str, *, eps: float, seed: int = 0, square_queries: int = 5000) -> Condition:
+def make_condition(
+    name: str, *, eps: float, seed: int = 0, square_queries: int = 5000, search_precision: Precision = "float32"
+) -> Condition:
     """A condition of the battery with its settings filled in.
 
     Args:
@@ -39,6 +42,7 @@ def make_condition(name: str, *, eps: float, seed: int = 0, square_queries: int 
         eps: L-infinity radius in pixel units of [0, 1].
         seed: of everything that is drawn.
         square_queries: of Square, alone and in AutoAttack.
+        search_precision: what AutoAttack and Square search with; their verdicts are float32.
 
     Raises:
         UsageError: for an unknown name.
@@ -49,8 +53,8 @@ def make_condition(name: str, *, eps: float, seed: int = 0, square_queries: int 
         "pgd20": lambda: _steps(pgd, eps, 20, seed),
         "cw20": lambda: _steps(cw, eps, 20, seed),
         "cw30": lambda: _steps(cw, eps, 30, seed),
-        "aa": lambda: _ensemble(eps, square_queries, seed),
-        "square": lambda: _queries(eps, square_queries, seed),
+        "aa": lambda: _search(eps, square_queries, seed, search_precision, {"version": "standard"}),
+        "square": lambda: _search(eps, square_queries, seed, search_precision, {}, members=["square"]),
     }
     if name not in makers:
         raise unknown_name("attack", name, makers)
@@ -75,17 +79,17 @@ def _steps(attack: Callable[..., Tensor], eps: float, steps: int, seed: int) -> 
     return settings, perturb
 
 
-def _ensemble(eps: float, queries: int, seed: int) -> tuple[dict[str, Any], Perturb]:
-    settings = {"epsilon": eps, "version": "standard", "square_queries": queries, "seed": seed}
-    return settings, _search(eps, queries, seed, members=None)
+def _search(
+    eps: float,
+    queries: int,
+    seed: int,
+    precision: Precision,
+    named: dict[str, Any],
+    *,
+    members: list[str] | None = None,
+) -> tuple[dict[str, Any], Perturb]:
+    settings = {"epsilon": eps, **named, "square_queries": queries, "search_precision": precision, "seed": seed}
 
-
-def _queries(eps: float, queries: int, seed: int) -> tuple[dict[str, Any], Perturb]:
-    settings = {"epsilon": eps, "square_queries": queries, "seed": seed}
-    return settings, _search(eps, queries, seed, members=["square"])
-
-
-def _search(eps: float, queries: int, seed: int, *, members: list[str] | None) -> Perturb:
     def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Tensor:
         # These attacks search with a folded copy of the network, so they get the bare module and its micro-batch.
         result = autoattack(
@@ -98,8 +102,9 @@ def _search(eps: float, queries: int, seed: int, *, members: list[str] | None) -
             indices=indices,
             attacks=members,
             square_queries=queries,
+            search_precision=precision,
             micro_batch=model.micro_batch,
         )
         return result.x_adv
 
-    return perturb
+    return settings, perturb

@@ -81,7 +81,7 @@ def probe(logits_of: FixedShape, x: Tensor, num_classes: int) -> None:
 
 @contextmanager
 def borrowed(model: nn.Module, device: torch.device | str | None = None) -> Iterator[torch.device]:
-    """The model in eval mode, frozen, on a device, in exact float32; all as it was afterwards.
+    """The model in eval mode, frozen, on a device, in exact float32; all as it was afterwards, random numbers too.
 
     Args:
         model: the network; modes of all its modules, ``requires_grad`` of its parameters and its device are put back.
@@ -106,7 +106,8 @@ def borrowed(model: nn.Module, device: torch.device | str | None = None) -> Iter
             parameter.requires_grad_(False)
         if place != home:
             model.to(place)
-        with exact_float32(place):
+        # A network that draws random numbers draws from a stream of its own.
+        with exact_float32(place), torch.random.fork_rng([place] if place.type == "cuda" else []):
             yield place
     finally:
         if home is not None and place != home:
@@ -129,14 +130,6 @@ def exact_float32(device: torch.device) -> Iterator[None]:
             stack.enter_context(
                 torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
             )
-        yield
-
-
-@contextmanager
-def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    """Global random numbers for a network that draws some: from this seed inside, the caller's untouched outside."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
         yield
 
 

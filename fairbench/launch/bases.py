@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from fairbench.errors import UsageError
 from fairbench.files import read_json, sha256_file
@@ -26,8 +27,8 @@ class BaseCard(Schema):
     seed: int
     seconds: float
     commit: str | None
-    config_sha256: str
-    """hash of the resolved configuration that trained it."""
+    config: dict[str, Any]
+    """the resolved configuration that trained it."""
     sha256: str
     """of the weights file."""
 

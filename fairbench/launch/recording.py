@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import Field
 from torch import nn
 
 from fairbench.data import Dataset, training_splits
@@ -18,7 +21,7 @@ class Training(Schema):
     epochs: int = 0
     seconds: float = 0.0
     inner_attack: str = "none"
-    attack_bn: str = "eval"
+    hidden_settings: dict[str, Any] = Field(default_factory=dict)
 
 
 def data_record(dataset: Dataset, *, with_splits: bool) -> DataRecord:
@@ -97,10 +100,9 @@ def _training_record(cell: Cell, training: Training) -> TrainingRecord | None:
         inner_attack=training.inner_attack,
         config=cell.config,
         hidden_settings={
-            "attack_bn": training.attack_bn,
             "nesterov": track.schedule.nesterov,
             "weight_decay": track.schedule.weight_decay,
             "padding_mode": track.augmentation.padding_mode if track.augmentation.crop_padding else "no crop",
-            "loss_divided": composition.options[composition.objective].get("divide", False),
+            **training.hidden_settings,
         },
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import nn
 from fairbench.data import Dataset, load_dataset, training_splits
 from fairbench.errors import UsageError
 from fairbench.evaluation import Evaluation, evaluate, read_record, write_record
-from fairbench.files import read_json, write_json
+from fairbench.files import cannot_write, read_json, write_json
 from fairbench.launch.cells import Cell
 from fairbench.launch.recording import Training, make_record
 from fairbench.models import create_model, load_weights, normalisation_of, weights_sha256
@@ -62,15 +63,21 @@ def run_cell(
         progress.say(f"{cell.written} seed {cell.seed}: already done")
         return finished
     work = _Work(cell, load(cell.track.dataset), device, progress)
-    cell.folder.parent.mkdir(parents=True, exist_ok=True)
-    # The lock is the operating system's: it ends with the process that holds it.
-    with FileLock(cell.folder.parent / f".seed{cell.seed}.lock"):
-        if fresh and cell.folder.exists():
-            shutil.rmtree(cell.folder)
-        _claim(cell)
+    with _claimed(cell, fresh=fresh):
         record = work.record(work.train())
         write_record(record, cell.folder)
     return record
+
+
+def train_cell(cell: Cell, load: LoadData, device: torch.device, *, progress: Progress | None = None) -> Training:
+    """Only train a cell; the weights are in its folder afterwards.
+
+    Raises:
+        UsageError: if the folder belongs to another configuration or is damaged.
+        WorkError: if training fails.
+    """
+    with _claimed(cell, fresh=False):
+        return _Work(cell, load(cell.track.dataset), device, progress or Silent()).train()
 
 
 def _finished(cell: Cell) -> Record | None:
@@ -82,11 +89,24 @@ def _finished(cell: Cell) -> Record | None:
     return record if set(cell.track.battery.conditions) <= set(record.conditions) else None
 
 
-def _claim(cell: Cell) -> None:
-    if (cell.folder / "config.json").exists():
-        _check_config(cell)
-    else:
-        write_json(cell.folder / "config.json", cell.config | {"seed": cell.seed})
+@contextmanager
+def _claimed(cell: Cell, *, fresh: bool) -> Iterator[None]:
+    """The cell's folder, held against other processes, with its configuration in place."""
+    folder = cell.folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # The lock is the operating system's: it ends with the process that holds it.
+        lock = FileLock(folder.parent / f".seed{cell.seed}.lock").acquire()
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    with lock:
+        if fresh and folder.exists():
+            shutil.rmtree(folder)
+        if (folder / "config.json").exists():
+            _check_config(cell)
+        else:
+            write_json(folder / "config.json", cell.config | {"seed": cell.seed})
+        yield
 
 
 def _check_config(cell: Cell) -> None:
@@ -140,7 +160,7 @@ class _Work:
             epochs=outcome.last_epoch,
             seconds=round(outcome.seconds, 3),
             inner_attack=recipe.method.attack_name,
-            attack_bn=recipe.method.attack_bn,
+            hidden_settings=recipe.method.hidden_settings(),
         )
         write_json(path, training.model_dump(mode="json"))
         return training

@@ -40,6 +40,8 @@ def validated(model: type[AnySchema], values: Any, *, place: str) -> AnySchema:
 def _in_words(model: type[BaseModel], problem: ErrorDetails) -> str:
     *parents, key = problem["loc"] or ("",)
     path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{path} is missing"
     if problem["type"] != "extra_forbidden":
         return f"{path} = {problem.get('input')!r}: {problem['msg'].lower()}"
     known = _fields_at(model, parents)

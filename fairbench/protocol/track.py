@@ -18,12 +18,12 @@ class Schedule(Schema):
     """How long and how fast to train; milestones are fractions of the epochs."""
 
     epochs: int = Field(ge=0, le=10_000)
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(gt=0)
     milestones: dict[float, float] = Field(default_factory=dict)
     """fraction of the epochs done -> factor on the learning rate from there on."""
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(5e-4, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
     nesterov: bool = False
 
     @field_validator("milestones")
@@ -43,7 +43,7 @@ class Schedule(Schema):
 class Augmentation(Schema):
     """Random crop and flip of training images, in batch, on the device."""
 
-    crop_padding: int = Field(0, ge=0)
+    crop_padding: int = Field(default=0, ge=0)
     padding_mode: Literal["zero", "reflect"] = "zero"
     flip: bool = False
 
@@ -51,15 +51,15 @@ class Augmentation(Schema):
 class TrainingAttack(Schema):
     """The inner maximisation of training; the step size is a share of epsilon."""
 
-    steps: int = Field(10, ge=0)
-    step_fraction: float = Field(0.25, gt=0)
+    steps: int = Field(default=10, ge=0)
+    step_fraction: float = Field(default=0.25, gt=0)
 
 
 class Selection(Schema):
     """Which epoch's weights are reported."""
 
     rule: Literal["select", "last"] = "select"
-    steps: int = Field(10, ge=1)
+    steps: int = Field(default=10, ge=1)
     """PGD steps on the split ``select``."""
     seed: int = 0
 
@@ -68,10 +68,10 @@ class Battery(Schema):
     """What the evaluator runs."""
 
     conditions: list[str]
-    subset: int | None = Field(None, ge=1)
+    subset: int | None = Field(default=None, ge=1)
     """AutoAttack and Square see this many test images, stratified, the same for all; None is all."""
-    batch_size: int = Field(500, ge=1)
-    square_queries: int = Field(5000, ge=1)
+    batch_size: int = Field(default=500, ge=1)
+    square_queries: int = Field(default=5000, ge=1)
     seed: int = 0
 
     @field_validator("conditions")

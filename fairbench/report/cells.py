@@ -74,7 +74,8 @@ def time_cell(entry: Entry) -> Cell:
     """The training time of an entry."""
     seconds = training_seconds(entry)
     if seconds is None:
-        return missing_cell("not trained further" if entry.record.training else "trained elsewhere")
+        is_base = entry.record.training is not None or entry.record.method.startswith("base:")
+        return missing_cell("not trained further" if is_base else "trained elsewhere")
     device = listed(record.environment.device for record in entry.records)
     return Cell(text=duration(seconds), value=seconds, title=f"{seconds:.1f} s per seed on {device}")
 

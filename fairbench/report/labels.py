@@ -11,6 +11,8 @@ from fairbench.report.standings import SELECTIONS
 from fairbench.report.wording import condition_title, count, listed, radius
 
 Labels = tuple[tuple[str, str], ...]
+_MOST = 4
+"""A label names so many different networks, versions or commits; the details of each run have its own."""
 
 
 def page_labels(entries: Sequence[Entry]) -> Labels:
@@ -18,9 +20,9 @@ def page_labels(entries: Sequence[Entry]) -> Labels:
     records = [record for entry in entries for record in entry.records]
     classes = listed(len(record.data.classes) for record in records)
     return (
-        ("Data", f"{listed(record.data.name for record in records)}, {classes} classes"),
+        ("Data", f"{listed((record.data.name for record in records), most=_MOST)}, {classes} classes"),
         ("Perturbation", f"L\u221e, \u03b5 = {listed(radius(record.epsilon) for record in records)}"),
-        ("Network", listed(record.model.architecture for record in records)),
+        ("Network", listed((record.model.architecture for record in records), most=_MOST)),
         ("Runs", f"{count(len(records), 'run')} in {count(len(entries), 'row')}"),
         ("Test images", _images(entries)),
         ("Selection", "; ".join(dict.fromkeys(SELECTIONS[record.selected_on] for record in records))),
@@ -56,10 +58,16 @@ def _seeds(entries: Sequence[Entry]) -> str:
 
 def _code(entries: Sequence[Entry]) -> str:
     environments = [record.environment for entry in entries for record in entry.records]
-    versions = listed(f"fairbench {one.fairbench}" for one in environments)
+    versions = listed((f"fairbench {one.fairbench}" for one in environments), most=_MOST)
     commits = {one.git_commit for one in environments}
-    known = sorted(commit[:10] for commit in commits if commit)
-    named = [f"commit {listed(known)}"] if known else []
+    known = sorted(_short_commit(commit) for commit in commits if commit)
+    named = [f"commit {listed(known, most=_MOST)}"] if known else []
     if None in commits:
         named.append("commit not recorded for some runs" if known else "commit not recorded")
     return ", ".join([versions, *named])
+
+
+def _short_commit(commit: str) -> str:
+    """The first ten digits, and whether the code had changes that no commit holds."""
+    digits, _, suffix = commit.partition("-")
+    return f"{digits[:10]} with uncommitted changes" if suffix == "dirty" else digits[:10]

@@ -67,9 +67,11 @@ def percent_range(interval: tuple[float, float]) -> str:
 
 
 def radius(epsilon: float) -> str:
-    """A radius the way papers write it: in 255ths where it is a whole number of them."""
+    """A radius the way papers write it: as a short decimal, or else in 255ths where it is a whole number of them."""
     levels = epsilon * 255
-    return f"{round(levels)}/255" if abs(levels - round(levels)) < 1e-6 else f"{epsilon:g}"
+    short = f"{epsilon:.3g}"
+    is_whole = abs(levels - round(levels)) < 1e-6
+    return f"{round(levels)}/255" if is_whole and float(short) != epsilon else f"{epsilon:g}"
 
 
 def duration(seconds: float) -> str:
@@ -98,6 +100,9 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-def listed(words: Iterable[object]) -> str:
-    """The different words in their order, separated by commas."""
-    return ", ".join(dict.fromkeys(str(word) for word in words))
+def listed(words: Iterable[object], *, most: int | None = None) -> str:
+    """The different words in their order, separated by commas; the first ``most`` of them and how many more."""
+    different = list(dict.fromkeys(str(word) for word in words))
+    shown = different[:most]
+    more = [f"and {len(different) - len(shown)} more"] if len(shown) < len(different) else []
+    return ", ".join(shown + more)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fairbench.training.feedback import Feedback, HeldOutAttack
 from fairbench.training.method import Part
-from fairbench.training.seams import Setting
+from fairbench.training.seams import Clock, Setting
 
 
 class Averaging(Part):
@@ -64,22 +64,29 @@ def move_towards(average: nn.Module, network: nn.Module, decay: float) -> None:
             value.copy_(new[name])
 
 
+def _decay_now(clock: Clock, start: float, decay: float) -> float:
+    # The first averaged epoch is a copy: what came before the start has no part in the average.
+    is_early = (clock.epoch - 1) / max(1, clock.epochs) <= start
+    return 0.0 if is_early else decay
+
+
 class Ema(Averaging):
     """Exponential moving average, once per epoch (CFA's baseline; rho 0.85 from epoch 50 of 200 in the paper)."""
 
     class Options(Part.Options):
         """Settings of the average."""
 
-        decay: float = Field(0.85, ge=0, le=1)
-        start: float = Field(0.25, ge=0, le=1)
+        decay: float = Field(default=0.85, ge=0, le=1)
+        start: float = Field(default=0.25, ge=0, le=1)
         """share of the epochs before which the average is a copy of the raw weights."""
 
     options: Options
 
     def end_epoch(self, feedback: Feedback) -> None:
         """Average, or copy while it is early."""
-        early = feedback.clock.epoch_fraction <= self.options.start
-        move_towards(self.average, self.setting.network, 0.0 if early else self.options.decay)
+        move_towards(
+            self.average, self.setting.network, _decay_now(feedback.clock, self.options.start, self.options.decay)
+        )
 
 
 class Fawa(Averaging):
@@ -96,10 +103,10 @@ class Fawa(Averaging):
     class Options(Part.Options):
         """Settings of the average."""
 
-        decay: float = Field(0.85, ge=0, le=1)
-        start: float = Field(0.25, ge=0, le=1)
+        decay: float = Field(default=0.85, ge=0, le=1)
+        start: float = Field(default=0.25, ge=0, le=1)
         """share of the epochs before which no epoch is averaged in."""
-        threshold: float = Field(0.2, ge=0)
+        threshold: float = Field(default=0.2, ge=0)
         """delta: accuracy of the weakest class that an epoch must reach."""
 
     options: Options
@@ -112,14 +119,14 @@ class Fawa(Averaging):
     def end_epoch(self, feedback: Feedback) -> str | None:
         """Average the epoch in if its weakest class passes."""
         network, options = self.setting.network, self.options
-        early = feedback.clock.epoch_fraction <= options.start
-        move_towards(self.stand_in, network, 0.0 if early else options.decay)
-        if early:
+        move_towards(self.stand_in, network, _decay_now(feedback.clock, options.start, options.decay))
+        if feedback.clock.epoch_fraction <= options.start:
             return None
         attack = HeldOutAttack(steps=self.setting.steps, epsilon=self.setting.epsilon, step_size=self.setting.step_size)
         weakest = float(feedback.validate(attack).adversarial_accuracy.min())
         if weakest < options.threshold:
-            return f"fawa: epoch left out, weakest class {weakest:.1%} is below the threshold {options.threshold:.1%}"
+            stand_in = "" if self.has_started else "; a plain EMA stands in"
+            return f"fawa: epoch left out, weakest class {weakest:.1%} is below {options.threshold:.1%}{stand_in}"
         move_towards(self.average, network, options.decay if self.has_started else 0.0)
         self.has_started = torch.tensor(True)
         return None

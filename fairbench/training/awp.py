@@ -19,9 +19,9 @@ class Awp(Part):
     class Options(Part.Options):
         """Settings of the perturbation."""
 
-        gamma: float = Field(0.005, ge=0)
+        gamma: float = Field(default=0.005, ge=0)
         """size relative to the norm of each kernel; 0.005 in FAAL and TRADES-AWP, 0.01 in AT-AWP."""
-        start: float = Field(0.0, ge=0, le=1)
+        start: float = Field(default=0.0, ge=0, le=1)
         """share of training before which nothing is perturbed; 10 of 200 epochs in TRADES-AWP."""
 
     options: Options
@@ -49,7 +49,8 @@ class Awp(Part):
     def _shifts(self, network: nn.Module, kernels: list[nn.Parameter], base_loss: Callable[[], Tensor]) -> list[Tensor]:
         # The paper perturbs on a proxy copy whose batch-norm statistics are thrown away: here they are put back.
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        gradients = torch.autograd.grad(base_loss(), kernels)
+        # Public checkpoints carry kernels that no forward uses, as WRN's sub_block1: they stay where they are.
+        gradients = torch.autograd.grad(base_loss(), kernels, materialize_grads=True)
         with torch.no_grad():
             for name, buffer in network.named_buffers():
                 buffer.copy_(buffers[name])

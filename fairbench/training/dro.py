@@ -29,12 +29,12 @@ def worst_case_weights(losses: Tensor, tau: float, divergence: Divergence = "rev
         losses are equal.
 
     Raises:
-        ValueError: for a negative tau, an unknown divergence, or losses without classes.
+        ValueError: for a negative or infinite tau, an unknown divergence, or losses without classes.
 
     Source: FAAL (Zhang et al., CVPR 2024), Eq. 7-8.
     """
-    if not tau >= 0:
-        raise ValueError(f"expected tau at least 0, got {tau}")
+    if not 0 <= tau < math.inf:
+        raise ValueError(f"expected a finite tau of at least 0, got {tau}")
     if divergence not in get_args(Divergence):
         raise ValueError(f"expected divergence in {get_args(Divergence)}, got {divergence!r}")
     if losses.ndim == 0 or losses.shape[-1] == 0:
@@ -95,7 +95,7 @@ def _kl_weights(gap: Tensor, tau: float) -> Tensor:
         low = torch.where(excess < 0, log_b, low)
         high = torch.where(excess >= 0, log_b, high)
         log_b = _inside(log_b - excess / slope, low, high)
-    on_the_worst = (gap == 0) / tied
+    on_the_worst = (gap == 0).to(gap.dtype) / tied
     return torch.where(tau >= torch.log(num_classes / tied), on_the_worst, (-log_b.exp() * gap).softmax(dim=-1))
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fairbench.attacks.ascent import projected_ascent
+from fairbench.attacks.ascent import Loss, projected_ascent
 from fairbench.attacks.starts import TRADES_NOISE, keyed_normal, keyed_uniform
 from fairbench.data import Split, to_unit
 from fairbench.losses import class_counts, class_sums, cross_entropy, kl_divergence
@@ -77,17 +77,20 @@ def attack_split(
 
 def _attacked(network: nn.Module, x: Tensor, y: Tensor, attack: HeldOutAttack, begin: int) -> Tensor:
     keys = {"seed": attack.seed, "indices": torch.arange(begin, begin + len(y)), "purpose": "held-out"}
-    with torch.no_grad():
-        clean = network(x)
+    loss: Loss
     if attack.loss == "cross_entropy":
-        start = x + attack.epsilon * keyed_uniform(x, **keys)
+        start = (x + attack.epsilon * keyed_uniform(x, **keys)).clamp(0, 1)
+        loss = lambda _, logits: cross_entropy(logits, y)  # noqa: E731
     else:
         start = x + TRADES_NOISE * keyed_normal(x, **keys)
+        with torch.no_grad():
+            clean = network(x)
+        loss = lambda _, logits: kl_divergence(clean, logits)  # noqa: E731
     return projected_ascent(
         network,
         x,
-        lambda _, logits: cross_entropy(logits, y) if attack.loss == "cross_entropy" else kl_divergence(clean, logits),
-        start=start.clamp(0, 1),
+        loss,
+        start=start,
         epsilon=attack.epsilon,
         step_size=attack.step_size,
         steps=attack.steps,

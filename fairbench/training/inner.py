@@ -33,7 +33,6 @@ def cross_entropy_attack(setting: Setting, batch: Batch, inner: Inner, early_sto
         epsilon=inner.epsilon,
         step_size=inner.step_size,
         steps=setting.steps,
-        labels=batch.y,
         early_stop=early_stop,
     )
 
@@ -50,6 +49,5 @@ def kl_attack(setting: Setting, batch: Batch, inner: Inner, early_stop: EarlySto
         epsilon=inner.epsilon,
         step_size=inner.step_size,
         steps=setting.steps,
-        labels=batch.y,
         early_stop=early_stop,
     )

@@ -30,6 +30,10 @@ class Part:
     def __init__(self, options: Any = None) -> None:
         self.options = options if options is not None else self.Options()
 
+    def hidden_settings(self) -> dict[str, Any]:
+        """What differs in silence between published codes, for the record."""
+        return {}
+
     def bind(self, setting: Setting) -> Self:
         """Give the part its network, radius and generator, and its state its first value."""
         self.setting = setting
@@ -63,7 +67,7 @@ class Part:
 
 
 class Objective(Part):
-    """Attack and per-sample losses: AT, TRADES, MART, distillation."""
+    """Attack, per-sample losses and how they combine: AT, TRADES, MART, distillation."""
 
     attack_bn: ClassVar[BatchNormMode] = "eval"
     """mode of the batch norms while attacking, as the public code has it; train also moves their statistics."""
@@ -83,6 +87,11 @@ class Objective(Part):
     def losses(self, batch: Batch, views: Views) -> Terms:
         """The per-sample terms from the train-mode forward."""
         raise NotImplementedError
+
+    def combine(self, terms: Terms, weights: Mapping[str, Tensor]) -> Tensor:
+        """The scalar that is minimised: the sum over terms of the mean weighted term."""
+        parts = [(weights[name] * values).mean() for name, values in terms.per_sample.items()]
+        return torch.stack(parts).sum()
 
 
 class Method(Part):
@@ -123,6 +132,10 @@ class Method(Part):
         """What the record calls the inner attack."""
         return self.objective.attack_name
 
+    def hidden_settings(self) -> dict[str, Any]:
+        """The objective's, and the mode of the batch norms during the attack."""
+        return self.objective.hidden_settings() | {"attack_bn": self.attack_bn}
+
     def published_attack_bn(self) -> BatchNormMode:
         """The mode in the public code."""
         return self.objective.attack_bn
@@ -144,12 +157,12 @@ class Method(Part):
 
     def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
         """The weights of each term, (B,) or scalar, coefficients included."""
-        return {name: torch.as_tensor(value, device=batch.y.device) for name, value in terms.coefficients.items()}
+        # Filled on the device: a copy from the host would wait for it.
+        return {name: torch.full((), value, device=batch.y.device) for name, value in terms.coefficients.items()}
 
     def combine(self, terms: Terms, weights: Mapping[str, Tensor]) -> Tensor:
-        """The scalar that is minimised: the sum over terms of the mean weighted term."""
-        parts = [(weights[name] * values).mean() for name, values in terms.per_sample.items()]
-        return torch.stack(parts).sum()
+        """The scalar that is minimised."""
+        return self.objective.combine(terms, weights)
 
     def end_epoch(self, feedback: Feedback) -> None:
         """Look back after an epoch."""

@@ -89,6 +89,8 @@ class Views:
     """name -> (B, C, H, W); most methods have ``adversarial`` alone."""
     traces: Mapping[str, Tensor] = field(default_factory=dict)
     """name -> (B,) float, for instance the step counts of Fair-ARD; summed by class over the epoch."""
+    soft_labels: Mapping[str, Tensor] = field(default_factory=dict)
+    """name -> (B, K) logits of a teacher, handed on to the losses."""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class Trainer:
             epochs=plan.schedule.epochs,
             from_scratch=plan.from_scratch,
             generator=self.noise,
-            teachers=dict(teachers or {}),
+            teachers={role: _frozen(teacher, device) for role, teacher in (teachers or {}).items()},
         )
         self.parts: dict[str, Part] = {"method": recipe.method.bind(setting)}
         for name, part in (("awp", recipe.awp), ("averaging", recipe.averaging)):
@@ -269,7 +269,8 @@ class Trainer:
             part.load_state_dict(state["parts"][name])
         self.order.set_state(state["generators"]["order"])
         self.noise.set_state(state["generators"]["noise"])
-        self.statistics = EpochStatistics.from_state_dict(self.num_classes, state["statistics"])
+        statistics = {name: value.to(self.device) for name, value in state["statistics"].items()}
+        self.statistics = EpochStatistics.from_state_dict(self.num_classes, statistics)
         self.progress.say(f"resuming after epoch {self.position.epoch} of {self.plan.schedule.epochs}")
 
     def _finish(self) -> None:
@@ -283,3 +284,7 @@ class Trainer:
         self._write_log()
         for leftover in ("resume.pt", "selected.safetensors"):
             (self.folder / leftover).unlink(missing_ok=True)
+
+
+def _frozen(teacher: nn.Module, device: torch.device) -> nn.Module:
+    return teacher.to(device).eval().requires_grad_(False)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fairbench.data import Split
-from fairbench.evaluation.evaluate import evaluate
+from fairbench.evaluation.evaluator import evaluate
 from fairbench.metrics import class_accuracy
 
 EPS = 0.1

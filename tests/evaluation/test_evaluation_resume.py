@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from torch import nn
 
 from fairbench.data import Split
 from fairbench.errors import UsageError
-from fairbench.evaluation.evaluate import evaluate
+from fairbench.evaluation.evaluator import evaluate
 from fairbench.evaluation.journal import JOURNAL_NAME
 from fairbench.evaluation.predictions import PREDICTIONS_NAME, read_predictions
 
@@ -188,7 +189,7 @@ SLOW = """
 import sys, time, torch
 from torch import nn
 from fairbench.data import Split
-from fairbench.evaluation.evaluate import evaluate
+from fairbench.evaluation.evaluator import evaluate
 
 class Slow(nn.Module):
     def __init__(self, network):
@@ -198,6 +199,7 @@ class Slow(nn.Module):
         time.sleep(float(sys.argv[2]))
         return self.network(x)
 
+torch.set_num_threads(1)
 torch.manual_seed(0)
 model = Slow(nn.Sequential(nn.Flatten(), nn.Linear(9, 3)))
 images = torch.randint(0, 256, (1200, 1, 3, 3), dtype=torch.uint8)
@@ -205,13 +207,16 @@ evaluate(model, Split(images, torch.arange(1200) % 3), ["clean", "pgd20"], eps=0
 """
 
 
-def test_sigkill_in_another_process(tmp_path):
-    def start(folder, delay):
-        return subprocess.Popen([sys.executable, "-c", SLOW, str(folder), str(delay)])
+def test_sigkill_in_another_process(tmp_path, monkeypatch):
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW)
+
+    def run_here(folder):
+        monkeypatch.setattr(sys, "argv", ["slow.py", str(folder), "0"])
+        runpy.run_path(str(script), run_name="__main__")
 
     killed, untouched = tmp_path / "killed", tmp_path / "untouched"
-    reference = start(untouched, 0)
-    process = start(killed, 0.01)
+    process = subprocess.Popen([sys.executable, str(script), str(killed), "0.01"])
     journal = killed / JOURNAL_NAME
     deadline = time.monotonic() + 60
     while not (journal.exists() and journal.read_bytes().count(b"batch_of") >= 13):
@@ -221,6 +226,6 @@ def test_sigkill_in_another_process(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert journal.read_bytes().count(b"batch_of") < 20
-    assert start(killed, 0).wait() == 0
-    assert reference.wait() == 0
+    run_here(killed)
+    run_here(untouched)
     assert contents(killed) == contents(untouched)

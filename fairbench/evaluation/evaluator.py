@@ -12,10 +12,11 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from fairbench.attacks.network import choose_micro_batch
+from fairbench.attacks.prepare import Precision
 from fairbench.data import Dataset, Split, to_unit
 from fairbench.errors import UsageError
 from fairbench.evaluation.battery import SUBSET_CONDITIONS, make_condition
-from fairbench.evaluation.identity import structure_sha256, weights_sha256
+from fairbench.evaluation.identity import structure_sha256
 from fairbench.evaluation.journal import JOURNAL_NAME, Journal, open_journal
 from fairbench.evaluation.material import Material, material_of
 from fairbench.evaluation.network import FixedShape, borrowed, probe
@@ -23,6 +24,7 @@ from fairbench.evaluation.predictions import PREDICTIONS_NAME, write_predictions
 from fairbench.evaluation.result import Evaluation, evaluation_of, predictions_of
 from fairbench.evaluation.runner import Runner, Shape
 from fairbench.files import cannot_write
+from fairbench.models import weights_sha256
 from fairbench.progress import Progress, Silent
 from fairbench.protocol.conditions import check_conditions
 
@@ -42,6 +44,7 @@ def evaluate(
     subset: int | None = None,
     batch_size: int = 500,
     square_queries: int = 5000,
+    search_precision: Precision = "float32",
     device: torch.device | str | None = None,
     out: Path | str | None = None,
     fresh: bool = False,
@@ -63,6 +66,8 @@ def evaluate(
         batch_size: how many images are attacked, and can be lost to a kill, at a time; rounded up to whole
             micro-batches.
         square_queries: of Square, alone and in AutoAttack.
+        search_precision: ``float32``, or ``bfloat16`` for a faster search of AutoAttack and Square; what they find
+            counts only if the float32 model gets it wrong.
         device: where to compute; None is where the model is.
         out: folder for ``predictions.npz`` and the journal; a call with the same folder does only what is missing
             and keeps the conditions that are there. None keeps nothing.
@@ -82,7 +87,7 @@ def evaluate(
     material = material_of(dataset, num_classes)
     plan = [
         (
-            make_condition(name, eps=eps, seed=seed, square_queries=square_queries),
+            make_condition(name, eps=eps, seed=seed, square_queries=square_queries, search_precision=search_precision),
             material.positions(subset if name in SUBSET_CONDITIONS else None),
         )
         for name in names

@@ -1,0 +1,1 @@
+"""What is timed or simulated; run with python -m benchmarks.NAME."""
