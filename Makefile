@@ -28,7 +28,7 @@ lint: setup ## ruff and pyright
 	$(BIN)/pyright
 
 test: lint ## ruff, pyright and the tests, under ten minutes on two cores
-	$(BIN)/python -m pytest -m 'not prove'
+	$(BIN)/python -m pytest -m 'not prove' -n auto
 
 prove: setup ## the long form of the proofs
 	$(BIN)/python -m pytest -m prove

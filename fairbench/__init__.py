@@ -5,8 +5,9 @@ Names are resolved on first use, so that ``import fairbench`` and ``fairbench --
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fairbench.lazy import resolver
 
 if TYPE_CHECKING:
     from fairbench.evaluation.evaluator import evaluate as evaluate
@@ -29,8 +30,4 @@ _HOMES = {
 
 __all__ = ["Evaluation", "Method", "Objective", "__version__", "evaluate", "load_results", "register"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fairbench' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = resolver(__name__, _HOMES)

@@ -10,9 +10,10 @@ from fairbench.errors import UsageError
 
 GRAMMAR = "method[@objective][+modifier...][?option=value[&part.option=value...]], as in faal@trades+awp?tau=0.3"
 
-_NAME = r"[a-z][a-z0-9_]*"
-_FORM = re.compile(rf"({_NAME})(?:@({_NAME}))?((?:\+{_NAME})*)(?:\?(.+))?")
-_OPTION = re.compile(rf"((?:{_NAME}\.)?{_NAME})=([^=&?]+)")
+NAME = r"[a-z][a-z0-9_]*"
+"""what names of methods, objectives, modifiers and options look like."""
+_FORM = re.compile(rf"({NAME})(?:@({NAME}))?((?:\+{NAME})*)(?:\?(.+))?")
+_OPTION = re.compile(rf"((?:{NAME}\.)?{NAME})=([^=&?]+)")
 
 
 @dataclass(frozen=True)

@@ -5,24 +5,25 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fairbench.composition import WrittenForm, parse_written_form
+from fairbench.composition import NAME, WrittenForm, parse_written_form
 from fairbench.errors import FairbenchError, UsageError, unknown_name
 from fairbench.files import sha256_file
 from fairbench.protocol.schema import validated
-from fairbench.training.averaging import Averaging, Ema, Fawa
+from fairbench.training.averaging import Averaging, Ema, Fawa, Swa
 from fairbench.training.awp import Awp
 from fairbench.training.method import Method, Objective, Part
 from fairbench.training.trainer import Recipe
 
-MODIFIERS: dict[str, type[Awp] | type[Averaging]] = {"awp": Awp, "ema": Ema, "fawa": Fawa}
+MODIFIERS: dict[str, type[Awp] | type[Averaging]] = {"awp": Awp, "ema": Ema, "swa": Swa, "fawa": Fawa}
 BUILT_IN = "built-in"
 SCHEDULE_PREFIX = "schedule."
 STEP = "step"
@@ -45,13 +46,14 @@ class Entry:
     link: str | None
     family: str
     needs: tuple[str, ...]
-    """``teacher``, ``feedback split``, ``base checkpoint``."""
+    """``teacher``, ``clean teacher``, ``feedback split``, ``base checkpoint``."""
     objective: str
     """the objective under the plain name."""
     objectives: tuple[str, ...]
     """the objectives that make sense."""
     defaults: Mapping[str, Mapping[str, Any]]
-    """track -> option or ``schedule.*`` key -> value, where the paper's setting is scaled to a track."""
+    """track -> option or ``schedule.*`` key -> value, where the paper's setting is scaled to a track; ``@objective`` ->
+    option -> value, where the paper's setting differs between objectives."""
     origin: str
 
     @property
@@ -62,7 +64,7 @@ class Entry:
 
 _entries: dict[str, Entry] = {}
 _objectives: dict[str, str] = {}
-_origin = [BUILT_IN]
+_origin: list[str] = []
 
 
 def register(
@@ -93,20 +95,19 @@ def register(
         objectives: all objectives that make sense; None is just the one (methods only).
         as_objective: the name after ``@`` (objectives only).
         defaults: track -> key -> value, for settings scaled to a track; ``schedule.epochs`` and the like, or options.
+            ``@trades`` in the place of a track -> option -> value, for settings that hold on that objective.
 
     Raises:
         UsageError: if the name is taken; a built-in name cannot be shadowed.
     """
 
     def enter(part: AnyPart) -> AnyPart:
-        if name in _entries:
-            taken = _entries[name]
-            raise UsageError(f"method name {name!r} of {_origin[-1]} is taken by {taken.origin}; choose another name")
-        reserved = {*MODIFIERS, *_objectives} - {as_objective, name if as_objective else None}
-        if name in {*reserved, STEP} or as_objective in {*MODIFIERS, STEP}:
-            raise UsageError(
-                f"name {name!r} of {_origin[-1]} is taken by an objective or a modifier; choose another name"
-            )
+        origin = _origin_of(part)
+        if origin != BUILT_IN:
+            _built_in_methods()
+        _check_name("method", name, origin)
+        if as_objective and as_objective != name:
+            _check_name("objective", as_objective, origin)
         own = as_objective or objective
         _entries[name] = Entry(
             name=name,
@@ -120,17 +121,32 @@ def register(
             objective=own,
             objectives=objectives or (own,),
             defaults=defaults or {},
-            origin=_origin[-1],
+            origin=origin,
         )
         if as_objective:
-            if as_objective in _objectives:
-                raise UsageError(
-                    f"objective name {as_objective!r} of {_origin[-1]} is taken by {_objectives[as_objective]}"
-                )
             _objectives[as_objective] = name
         return part
 
     return enter
+
+
+def _origin_of(part: type[Part]) -> str:
+    if part.__module__.startswith("fairbench.methods."):
+        return BUILT_IN
+    return _origin[-1] if _origin else f"module {part.__module__}"
+
+
+def _check_name(kind: str, name: str, origin: str) -> None:
+    if not re.fullmatch(NAME, name):
+        raise UsageError(f"{kind} name {name!r} of {origin} cannot be written; use small letters, digits, underscores")
+    holders = {
+        STEP: "the plain step",
+        **dict.fromkeys(MODIFIERS, "a modifier"),
+        **{objective: f"the objective of {method}" for objective, method in _objectives.items()},
+        **{method: entry.origin for method, entry in _entries.items()},
+    }
+    if name in holders:
+        raise UsageError(f"{kind} name {name!r} of {origin} is taken by {holders[name]}; choose another name")
 
 
 def load_plugin(path: Path) -> None:
@@ -198,7 +214,7 @@ def _from(origin: str, load: Callable[[], Any]) -> None:
     _origin.append(origin)
     try:
         load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _restore(_entries, before[0])
         _restore(_objectives, before[1])
         if isinstance(error, FairbenchError):
@@ -223,6 +239,11 @@ class Composition:
     modifiers: tuple[str, ...]
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """part name -> option -> value, checked."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What method and objective must be given besides data."""
+        return tuple(dict.fromkeys((*self.entry.needs, *_entries[_objectives[self.objective]].needs)))
 
     @property
     def written(self) -> str:
@@ -264,20 +285,52 @@ def compose(text: str, *, track: str | None = None) -> Composition:
     objective = _chosen_objective(form, entry)
     modifiers = _chosen_modifiers(form, entry)
     parts = _parts(entry, objective, modifiers)
-    values: dict[str, dict[str, Any]] = {name: {} for name in parts}
-    for key, value in (_scaled_options(entry, track, parts) | dict(form.options)).items():
-        part, option = _home(key, parts, text)
-        values[part][option] = value
-    resolved = {
-        name: validated(part.Options, values[name], place=f"method {text}").model_dump(mode="json")
+    given = _homes(form.options, parts, text)
+    scaled = {_home(key, parts, text): v for key, v in _scaled_options(entry, track, objective, parts).items()}
+    defaults, resolved = (_resolved(values, parts, text) for values in (scaled, scaled | given))
+    departing = {(part, option) for part, option in given if resolved[part][option] != defaults[part][option]}
+    written = replace(form, options=_shortest(departing, parts, resolved))
+    return Composition(written, entry, objective, modifiers, resolved)
+
+
+_Home = tuple[str, str]
+"""part and option."""
+
+
+def _homes(options: Mapping[str, Any], parts: Mapping[str, type[Part]], text: str) -> dict[_Home, Any]:
+    homes: dict[_Home, Any] = {}
+    for key, value in options.items():
+        home = _home(key, parts, text)
+        if home in homes:
+            raise UsageError(f"method {text!r} sets the option {'.'.join(home)} twice")
+        homes[home] = value
+    return homes
+
+
+def _resolved(values: Mapping[_Home, Any], parts: Mapping[str, type[Part]], text: str) -> dict[str, dict[str, Any]]:
+    by_part = {name: {option: v for (home, option), v in values.items() if home == name} for name in parts}
+    return {
+        name: validated(part.Options, by_part[name], place=f"method {text}").model_dump(mode="json")
         for name, part in parts.items()
     }
-    return Composition(form, entry, objective, modifiers, resolved)
 
 
-def _scaled_options(entry: Entry, track: str | None, parts: Mapping[str, type[Part]]) -> dict[str, Any]:
+def _shortest(
+    homes: set[_Home], parts: Mapping[str, type[Part]], resolved: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """The options as they are written shortest, so that one configuration has one written form."""
+    written = {}
+    for part, option in homes:
+        is_alone = sum(option in other.Options.model_fields for other in parts.values()) == 1
+        value = resolved[part][option]
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        written[option if is_alone else f"{part}.{option}"] = text
+    return written
+
+
+def _scaled_options(entry: Entry, track: str | None, objective: str, parts: Mapping[str, type[Part]]) -> dict[str, Any]:
     # A default for a modifier or objective that this composition leaves out has no home and no meaning.
-    values = _defaults(entry, track)
+    values = _defaults(entry, track, objective)
     return {key: value for key, value in values.items() if "." not in key or key.split(".")[0] in parts}
 
 
@@ -287,8 +340,12 @@ def schedule_defaults(entry: Entry, track: str) -> dict[str, Any]:
     return {key.removeprefix(SCHEDULE_PREFIX): v for key, v in values.items() if key.startswith(SCHEDULE_PREFIX)}
 
 
-def _defaults(entry: Entry, track: str | None) -> dict[str, Any]:
-    return {**entry.defaults.get(ANY_TRACK, {}), **entry.defaults.get(track or "", {})}
+def _defaults(entry: Entry, track: str | None, objective: str = "") -> dict[str, Any]:
+    return {
+        key: value
+        for place in (ANY_TRACK, f"@{objective}", track or "")
+        for key, value in entry.defaults.get(place, {}).items()
+    }
 
 
 def _parts(entry: Entry, objective: str, modifiers: tuple[str, ...]) -> dict[str, type[Part]]:
@@ -334,7 +391,7 @@ def _chosen_modifiers(form: WrittenForm, entry: Entry) -> tuple[str, ...]:
     return tuple(sorted({*form.modifiers, *defaults}))
 
 
-def _home(key: str, parts: Mapping[str, type[Part]], text: str) -> tuple[str, str]:
+def _home(key: str, parts: Mapping[str, type[Part]], text: str) -> _Home:
     part, _, option = key.rpartition(".")
     if part:
         if part not in parts:

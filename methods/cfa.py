@@ -21,10 +21,18 @@ from fairbench.training.seams import Batch, Inner, Terms
     year=2023,
     link="https://arxiv.org/abs/2303.14460",
     needs=("feedback split",),
-    objectives=("at", "trades"),
+    objectives=("at", "trades", "friendly"),
     defaults={
+        "@trades": {"radius_base": 0.3},
+        "@friendly": {
+            "radius_base": 0.7,
+            "attack_bn": "train",
+            "friendly.tau": 3,
+            "friendly.rearm": False,
+            "friendly.jitter": 0,
+        },
         "digits": {"schedule.epochs": 12, "fawa.threshold": 0.05},
-        "fmnist": {"schedule.epochs": 10, "fawa.threshold": 0.05},
+        "fmnist": {"schedule.epochs": 8, "fawa.threshold": 0.05},
     },
 )
 class Cfa(fairbench.Method):
@@ -33,7 +41,8 @@ class Cfa(fairbench.Method):
     CCM: epsilon_c = (lambda1 + t_c) epsilon    CCR (TRADES): beta_c = (lambda2 + t_c) beta    FAWA: see the modifier
 
     t_c is the accuracy of class c on the training attack of the previous epoch. The step size stays the track's. The
-    paper starts at once, its code after 10 of 200 epochs; the code's start is the default.
+    paper starts at once, its code after 10 of 200 epochs; the code's start is the default. On Friendly AT the inner
+    attack is the one of CFA's code: three steps of patience, not given back.
     """
 
     default_modifiers = ("fawa",)
@@ -41,8 +50,8 @@ class Cfa(fairbench.Method):
     class Options(fairbench.Method.Options):
         """Settings of the calibration."""
 
-        radius_base: float | None = Field(default=None, ge=0)
-        """lambda1; None is the paper's: 0.5 on AT, 0.3 on TRADES."""
+        radius_base: float = Field(default=0.5, ge=0)
+        """lambda1; in the paper 0.5 on AT, 0.3 on TRADES and 0.7 on Friendly AT."""
         regularisation_base: float = Field(default=0.5, ge=0)
         """lambda2, TRADES only."""
         start: float = Field(default=0.05, ge=0, le=1)
@@ -64,23 +73,17 @@ class Cfa(fairbench.Method):
 
     def prepare(self, batch: Batch) -> Inner:
         """CCM: the radius of each sample's class."""
-        epsilon = self.setting.epsilon * self.calibrated(self.radius_base)
+        epsilon = self.setting.epsilon * self.calibrated(self.options.radius_base)
         return replace(super().prepare(batch), epsilon=epsilon[batch.y])
 
     def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
         """CCR: b = beta_c / (1 + beta_c) on the boundary term, 1 - b on the natural one."""
-        if "boundary" not in terms.per_sample:
+        if not {"natural", "boundary"} <= terms.per_sample.keys():
             return super().weigh(terms, batch)
         beta = terms.coefficients["boundary"] / terms.coefficients["natural"]
         beta_c = (beta * self.calibrated(self.options.regularisation_base))[batch.y]
         share = beta_c / (1 + beta_c)
         return {"natural": 1 - share, "boundary": share}
-
-    @property
-    def radius_base(self) -> float:
-        """The base lambda1 of the radius."""
-        paper = 0.3 if self.objective.is_regularised else 0.5
-        return paper if self.options.radius_base is None else self.options.radius_base
 
     def calibrated(self, base: float) -> Tensor:
         """The factor lambda + t_c, or 1 before the start: (K,)."""
@@ -92,4 +95,4 @@ class Cfa(fairbench.Method):
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         """The radius of each class relative to epsilon."""
-        return {"margins": self.calibrated(self.radius_base)}
+        return {"margins": self.calibrated(self.options.radius_base)}

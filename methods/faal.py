@@ -11,9 +11,11 @@ from torch import Tensor
 
 import fairbench
 from fairbench.losses import class_counts, class_means, probability_margin
+from fairbench.training.conic import conic_weights
 from fairbench.training.dro import worst_case_weights
 from fairbench.training.feedback import Feedback
-from fairbench.training.seams import Batch, BatchNormMode, Terms, Views
+from fairbench.training.inner import KL_ATTACK, kl_attack
+from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 AS_IF_ROBUST = -1.0
 """margin of a class that is absent from the batch: the lowest there is."""
@@ -26,7 +28,7 @@ AS_IF_ROBUST = -1.0
     year=2024,
     link="https://arxiv.org/abs/2402.17729",
     needs=("base checkpoint",),
-    objectives=("at", "trades"),
+    objectives=("at", "trades", "mart"),
 )
 class Faal(fairbench.Method):
     """Between attack and update, find the class mixture in a KL ball that is worst for the batch.
@@ -34,7 +36,8 @@ class Faal(fairbench.Method):
     min_theta max_w sum_c w_c E[ l(f(x'), y) | y = c ]   with w in the simplex, KL(uniform || w) <= tau   (Eq. 6-8)
 
     The maximisation runs on the mean probability margin of each class (Eq. 5), which is bounded and so comparable
-    between classes. Paper and public code differ in the objective of the maximisation: class means in the paper, the
+    between classes. On TRADES and on MART the inner attack is the one on the KL, as in the code; MART's own is on the
+    cross-entropy. Paper and public code differ in the objective of the maximisation: class means in the paper, the
     sum over the samples of a class in the code, which gives an absent class a large weight. The paper's is the default.
     """
 
@@ -45,6 +48,8 @@ class Faal(fairbench.Method):
         """radius of the KL ball; 0.5 for CIFAR-10, 0.05 for CIFAR-100."""
         divergence: Literal["reverse_kl", "kl"] = "reverse_kl"
         """KL(uniform || w), as in the paper, or KL(w || uniform)."""
+        solver: Literal["closed_form", "cvxpy"] = "closed_form"
+        """cvxpy poses the problem to a conic solver, as the public code does: the same weights, but slow."""
         maximise: Literal["class_mean", "sample_sum"] = "class_mean"
         """what the weights multiply: the paper's class means, or the public code's sums over samples."""
         clean_forward: bool = True
@@ -66,6 +71,17 @@ class Faal(fairbench.Method):
         """Eval mode in all variants of the public code."""
         return "eval"
 
+    @property
+    def attack_name(self) -> str:
+        """On the KL wherever a boundary term stands beside the natural one."""
+        return KL_ATTACK if self.objective.is_regularised else super().attack_name
+
+    def perturb(self, batch: Batch, inner: Inner) -> Views:
+        """The objective's attack on AT, the one on the KL on TRADES and MART."""
+        if not self.objective.is_regularised:
+            return super().perturb(batch, inner)
+        return Views({"adversarial": kl_attack(self.setting, batch, inner).x_adv})
+
     def losses(self, batch: Batch, views: Views) -> Terms:
         """The objective's terms."""
         terms = super().losses(batch, views)
@@ -76,7 +92,8 @@ class Faal(fairbench.Method):
 
     def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
         """K w_y on every term (Eq. 6, as a mean over the batch)."""
-        class_weights = worst_case_weights(self.class_margins(terms, batch.y), self.tau(batch), self.options.divergence)
+        solve = worst_case_weights if self.options.solver == "closed_form" else conic_weights
+        class_weights = solve(self.class_margins(terms, batch.y), self.tau(batch), self.options.divergence)
         self.weight_sum += class_weights
         self.steps += 1
         per_sample = self.setting.num_classes * class_weights[batch.y]

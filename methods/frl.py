@@ -31,7 +31,7 @@ LEAST_MARGIN = 0.98
     defaults={
         ANY_TRACK: {"trades.beta": 1.5},
         "digits": {"schedule.epochs": 12},
-        "fmnist": {"schedule.epochs": 16},
+        "fmnist": {"schedule.epochs": 10},
         "cifar10-prn18-ft": {"schedule.epochs": 80, "schedule.learning_rate": 1e-3},
     },
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import fairbench
-from fairbench.losses import cross_entropy
-from fairbench.training.inner import cross_entropy_attack
+from fairbench.training.inner import CROSS_ENTROPY_ATTACK, cross_entropy_attack
+from fairbench.training.outer import adversarial_terms
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 
@@ -28,7 +28,7 @@ class AdversarialTraining(fairbench.Objective):
     """
 
     attack_bn: ClassVar[BatchNormMode] = "train"
-    attack_name: ClassVar[str] = "pgd on the cross-entropy"
+    attack_name: ClassVar[str] = CROSS_ENTROPY_ATTACK
 
     def perturb(self, batch: Batch, inner: Inner) -> Views:
         """PGD from a uniform start, last iterate."""
@@ -37,5 +37,4 @@ class AdversarialTraining(fairbench.Objective):
 
     def losses(self, batch: Batch, views: Views) -> Terms:
         """CE(f(x'), y)."""
-        logits = self.setting.network(views.x["adversarial"])
-        return Terms({"adversarial": cross_entropy(logits, batch.y)}, {"adversarial": 1.0}, {"adversarial": logits})
+        return adversarial_terms(self.setting.network, batch, views.x["adversarial"])

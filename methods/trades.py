@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 import fairbench
-from fairbench.losses import cross_entropy, kl_divergence
-from fairbench.training.inner import kl_attack
+from fairbench.training.inner import KL_ATTACK, kl_attack
+from fairbench.training.outer import trades_terms
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 
@@ -29,7 +30,7 @@ class Trades(fairbench.Objective):
     Gradients flow through both arguments of the KL. The attack runs with the network in eval mode.
     """
 
-    attack_name: ClassVar[str] = "pgd on KL(clean || adversarial)"
+    attack_name: ClassVar[str] = KL_ATTACK
     is_regularised: ClassVar[bool] = True
 
     class Options(fairbench.Objective.Options):
@@ -53,11 +54,6 @@ class Trades(fairbench.Objective):
 
     def losses(self, batch: Batch, views: Views) -> Terms:
         """CE(f(x), y) and KL(p(x) || p(x')), both from train-mode forwards."""
-        clean = self.setting.network(batch.x)
-        adversarial = self.setting.network(views.x["adversarial"])
+        terms = trades_terms(self.setting.network, batch, views.x["adversarial"], beta=self.options.beta)
         scale = 1 + self.options.beta if self.options.divide else 1.0
-        return Terms(
-            per_sample={"natural": cross_entropy(clean, batch.y), "boundary": kl_divergence(clean, adversarial)},
-            coefficients={"natural": 1 / scale, "boundary": self.options.beta / scale},
-            logits={"clean": clean, "adversarial": adversarial},
-        )
+        return replace(terms, coefficients={name: value / scale for name, value in terms.coefficients.items()})

@@ -16,6 +16,8 @@ Logits = Callable[[Tensor], Tensor]
 """A network: (B, C, H, W) float in [0, 1] -> (B, K) logits."""
 Loss = Callable[[Tensor, Tensor], Tensor]
 """What is ascended: (x_adv, logits) -> (B,)."""
+Jitter = Callable[[Tensor], Tensor]
+"""What moves an iterate after its step and before the projection: (B, C, H, W) -> (B, C, H, W)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,7 @@ def projected_ascent(
     steps: int,
     labels: Tensor | None = None,
     early_stop: EarlyStop | None = None,
+    jitter: Jitter | None = None,
 ) -> Ascent:
     """The last iterate of ``steps`` sign-gradient steps, each projected to the ball and the unit box.
 
@@ -112,6 +115,7 @@ def projected_ascent(
         steps: number of steps, at least 0.
         labels: (B,) int64, to count correct iterates; ``early_stop`` brings its own.
         early_stop: when a sample stops; None lets all of them run.
+        jitter: noise inside each step (Friendly AT's omega); None makes none.
 
     Returns:
         an Ascent, without gradients.
@@ -119,36 +123,40 @@ def projected_ascent(
     Source: Madry et al. 2018, Eq. 3; Zhang et al. 2020 (Friendly AT), Algorithm 1 for the early stop.
     """
     lower, upper = ball_bounds(x, epsilon)
-    step = per_sample(step_size, x)
+    step = _Step(per_sample(step_size, x), lower, upper, jitter)
     x_adv = start.detach()
     made = torch.zeros(len(x), dtype=torch.long, device=x.device)
     if early_stop is not None:
-        return _stopping_ascent(
-            logits_of, x_adv, loss, early_stop, lower=lower, upper=upper, step=step, steps=steps, made=made
-        )
+        return _stopping_ascent(logits_of, x_adv, loss, early_stop, step=step, steps=steps, made=made)
     correct = torch.zeros_like(made)
     for _ in range(steps):
         gradient, logits = input_gradient(logits_of, x_adv, loss)
         if labels is not None:
             correct += logits.argmax(dim=1) == labels
-        x_adv = _step(x_adv, gradient, step, lower, upper)
+        x_adv = step(x_adv, gradient)
     return Ascent(x_adv.clamp(lower, upper) if steps == 0 else x_adv, made + steps, None if labels is None else correct)
 
 
-def _step(x_adv: Tensor, gradient: Tensor, step: float | Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-    moved = torch.addcmul(x_adv, gradient.sign(), step) if isinstance(step, Tensor) else x_adv + step * gradient.sign()
-    return torch.clamp(moved, lower, upper)
+@dataclass(frozen=True)
+class _Step:
+    size: float | Tensor
+    lower: Tensor
+    upper: Tensor
+    jitter: Jitter | None
+
+    def __call__(self, x_adv: Tensor, gradient: Tensor) -> Tensor:
+        sign = gradient.sign()
+        moved = torch.addcmul(x_adv, sign, self.size) if isinstance(self.size, Tensor) else x_adv + self.size * sign
+        return torch.clamp(moved if self.jitter is None else self.jitter(moved), self.lower, self.upper)
 
 
-def _stopping_ascent(  # noqa: PLR0917
+def _stopping_ascent(
     logits_of: Logits,
     x_adv: Tensor,
     loss: Loss,
     stop: EarlyStop,
     *,
-    lower: Tensor,
-    upper: Tensor,
-    step: float | Tensor,
+    step: _Step,
     steps: int,
     made: Tensor,
 ) -> Ascent:
@@ -169,10 +177,10 @@ def _stopping_ascent(  # noqa: PLR0917
         emitted = torch.where(_mask(freezing, x_adv), frozen_at, emitted)
         active = active & ~freezing
         previous = torch.where(_mask(active, x_adv), x_adv, previous)
-        x_adv = torch.where(_mask(active, x_adv), _step(x_adv, gradient, step, lower, upper), x_adv)
+        x_adv = torch.where(_mask(active, x_adv), step(x_adv, gradient), x_adv)
         made = made + active
     end = torch.where(_mask(active, x_adv), x_adv, emitted)
-    return Ascent(torch.clamp(end, lower, upper), made, correct)  # a start that was returned may lie outside
+    return Ascent(torch.clamp(end, step.lower, step.upper), made, correct)  # a start that was returned may lie outside
 
 
 def _mask(flags: Tensor, like: Tensor) -> Tensor:

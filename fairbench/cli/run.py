@@ -17,6 +17,9 @@ def run(
     track: Annotated[str, typer.Option(help="Tracks, separated by commas.")] = "digits",
     seeds: Annotated[str, typer.Option(help="0,1,2 or 0-4.")] = "0",
     init: Annotated[str | None, typer.Option(help="scratch, a base of the track, or a checkpoint file.")] = None,
+    teacher: Annotated[
+        list[str] | None, typer.Option(help="[ROLE=]NAME, FILE or ARCH:FILE; roles: robust, clean. May be given again.")
+    ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Depart from the track: epochs=1. May be given again.")
     ] = None,
@@ -40,6 +43,7 @@ def run(
     from fairbench.launch.device import resolve_device
     from fairbench.launch.overrides import parse_assignments
     from fairbench.launch.run import data_loader, run_cell
+    from fairbench.launch.teachers import parse_teachers
     from fairbench.registry import load_plugin
 
     for path in plugin or []:
@@ -52,6 +56,7 @@ def run(
         init=init,
         overrides=parse_assignments(assignments or []),
         dataset=dataset,
+        teachers=parse_teachers(teacher or []),
     )
     cells = resolve(request)
     where = resolve_device(device)
@@ -78,6 +83,7 @@ def _print_plan(cells: list[Cell], *, as_json: bool) -> None:
             "track": cell.track.name,
             "method": cell.written,
             "init": cell.start.name,
+            "teacher": cell.config.get("teacher", ""),
             "seed": cell.seed,
             "epochs": cell.track.schedule.epochs if cell.composition else 0,
             "folder": str(cell.folder),

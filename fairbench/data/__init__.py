@@ -5,8 +5,9 @@ Names are resolved on first use, so that listing data sets does not load torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fairbench.lazy import resolver
 
 if TYPE_CHECKING:
     from fairbench.data.augmentation import augment as augment
@@ -52,8 +53,4 @@ __all__ = [
     "training_splits",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fairbench.data' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = resolver(__name__, _HOMES)

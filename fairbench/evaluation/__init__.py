@@ -5,8 +5,9 @@ Names are resolved on first use, so that reading records does not load torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fairbench.lazy import resolver
 
 if TYPE_CHECKING:
     from fairbench.evaluation.evaluator import evaluate as evaluate
@@ -29,8 +30,4 @@ _HOMES = {
 
 __all__ = ["Evaluation", "Predictions", "environment", "evaluate", "read_predictions", "read_record", "write_record"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fairbench.evaluation' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = resolver(__name__, _HOMES)

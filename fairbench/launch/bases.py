@@ -67,7 +67,7 @@ def find_start(init: str, track: Track) -> Start:
     if init == SCRATCH:
         return Start(SCRATCH)
     if init in track.bases:
-        return _shipped(init, track)
+        return shipped_base(init, track, option="--init FILE")
     path = Path(init)
     if path.is_file():
         return Start(f"file:{path.stem}", path, sha256_file(path))
@@ -75,13 +75,23 @@ def find_start(init: str, track: Track) -> Start:
     raise UsageError(f"--init {init!r} is neither a file nor a start of track {track.name}: {offered}")
 
 
-def _shipped(name: str, track: Track) -> Start:
+def shipped_base(name: str, track: Track, *, option: str) -> Start:
+    """A base of the track that ships with the package.
+
+    Args:
+        name: one of ``track.bases``.
+        track: whose base is meant.
+        option: what the command line takes instead, as in ``--init FILE``; named in the error.
+
+    Raises:
+        UsageError: if it does not ship, or its weights are not those of its card.
+    """
     folder = Path(str(resources.files("fairbench.bases"))) / track.name
     weights = folder / f"{name}.safetensors"
     if not weights.is_file():
         raise UsageError(
             f"base {name} of track {track.name} does not ship with the package; train it with `fairbench run "
-            f"--track {track.name} --methods {name} --init scratch` and give its model.safetensors as --init FILE"
+            f"--track {track.name} --methods {name} --init scratch` and give its model.safetensors as {option}"
         )
     cure = "install the package again"
     card = validated(BaseCard, read_json(folder / f"{name}.json", cure=cure), place=str(folder / f"{name}.json"))

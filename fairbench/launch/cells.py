@@ -14,10 +14,13 @@ from typing import Any
 from fairbench.errors import UsageError
 from fairbench.launch.bases import SCRATCH, Start, find_start
 from fairbench.launch.overrides import changed_track
+from fairbench.launch.teachers import Teacher, check_all_used, find_teachers, teacher_label
 from fairbench.protocol.track import Schedule, Track, load_track
 from fairbench.registry import Composition, compose, schedule_defaults
 
 BASE_PREFIX = "base:"
+_NOT_CONFIGURED = {"scratch_schedule", "summary", "title", "bases", "teachers"}
+"""What a track offers or says; a cell's configuration holds what was taken of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,8 @@ class Request:
     init: str | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
     dataset: str | None = None
+    teachers: Mapping[str, str] = field(default_factory=dict)
+    """role -> base, file or ARCH:FILE."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +51,24 @@ class Cell:
     seed: int
     departures: tuple[str, ...]
     out: Path
+    teachers: tuple[Teacher, ...] = ()
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The fully resolved configuration, ready for JSON."""
         composition = self.composition
+        taught = {"teacher": teacher_label(self.teachers), "teacher_sha256": {t.role: t.sha256 for t in self.teachers}}
         return {
             "method": self.written,
             "objective": composition.objective if composition else None,
             "modifiers": list(composition.modifiers) if composition else [],
             "options": {k: dict(v) for k, v in composition.options.items()} if composition else {},
             "origin": composition.entry.origin if composition else "built-in",
-            "track": self.track.model_dump(mode="json", exclude={"scratch_schedule", "summary", "title", "bases"}),
+            "track": self.track.model_dump(mode="json", exclude=_NOT_CONFIGURED),
             "init": self.start.name,
             "init_sha256": self.start.sha256,
             "departures": list(self.departures),
+            **(taught if self.teachers else {}),
         }
 
     @property
@@ -86,12 +94,14 @@ def resolve(request: Request) -> list[Cell]:
     """
     if not (request.methods and request.tracks and request.seeds):
         raise UsageError("nothing to run: give at least one method, one track and one seed")
-    return [
+    cells = [
         _cell(request, load_track(track), written, seed)
         for track in request.tracks
         for written in request.methods
         for seed in request.seeds
     ]
+    check_all_used(request.teachers, [cell.teachers for cell in cells])
+    return cells
 
 
 def _cell(request: Request, track: Track, written: str, seed: int) -> Cell:
@@ -111,6 +121,7 @@ def _cell(request: Request, track: Track, written: str, seed: int) -> Cell:
         seed=seed,
         departures=tuple(departures),
         out=request.out,
+        teachers=find_teachers(composition.written, composition.needs, request.teachers, track),
     )
 
 

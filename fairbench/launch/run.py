@@ -18,6 +18,7 @@ from fairbench.evaluation import Evaluation, evaluate, read_record, write_record
 from fairbench.files import cannot_write, read_json, write_json
 from fairbench.launch.cells import Cell
 from fairbench.launch.recording import Training, make_record
+from fairbench.launch.teachers import load_teacher
 from fairbench.models import create_model, load_weights, normalisation_of, weights_sha256
 from fairbench.progress import Progress, Silent
 from fairbench.protocol.conditions import CHEAP_CONDITIONS
@@ -126,11 +127,11 @@ class _Work:
     device: torch.device
     progress: Progress
 
-    def network(self) -> nn.Module:
-        """Random weights that depend on the seed alone."""
+    def network(self, architecture: str | None = None) -> nn.Module:
+        """Random weights that depend on the seed alone; of the track's architecture unless another is named."""
         mean, deviation = normalisation_of(self.cell.track.dataset) or (None, None)
         return create_model(
-            self.cell.track.architecture,
+            architecture or self.cell.track.architecture,
             num_classes=self.dataset.num_classes,
             image_shape=self.dataset.image_shape,
             mean=mean,
@@ -152,7 +153,14 @@ class _Work:
         recipe = cell.composition.recipe()
         splits = training_splits(self.dataset)
         trainer = Trainer(
-            recipe, network, splits, self._plan(), cell.folder, device=self.device, progress=self.progress
+            recipe,
+            network,
+            splits,
+            self._plan(),
+            cell.folder,
+            device=self.device,
+            teachers=self._teachers(),
+            progress=self.progress,
         )
         outcome = trainer.run()
         training = Training(
@@ -164,6 +172,14 @@ class _Work:
         )
         write_json(path, training.model_dump(mode="json"))
         return training
+
+    def _teachers(self) -> dict[str, nn.Module]:
+        networks = {}
+        for teacher in self.cell.teachers:
+            network = self.network(teacher.architecture)
+            load_teacher(network, teacher)
+            networks[teacher.role] = network
+        return networks
 
     def record(self, training: Training) -> Record:
         """Evaluate the selected weights, and the last ones under the cheap conditions."""

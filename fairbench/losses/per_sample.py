@@ -20,6 +20,20 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(logits, y, reduction="none")
 
 
+def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """-log p_y - log(1.0001 - max_{j != y} p_j) of each sample (MART, Wang et al. 2020).
+
+    Args:
+        logits: (B, K) float, K at least 2.
+        y: (B,) int64 labels in 0..K-1.
+
+    Returns:
+        (B,) float, at least -1e-4: the constant of the public code keeps the logarithm finite.
+    """
+    best_other = _best_other(logits.softmax(dim=1), y)
+    return cross_entropy(logits, y) - torch.log(1.0001 - best_other)
+
+
 def kl_divergence(target_logits: Tensor, logits: Tensor) -> Tensor:
     """KL(p || q) of each sample, summed over classes; gradients flow through both arguments.
 
@@ -45,10 +59,7 @@ def margin(scores: Tensor, y: Tensor) -> Tensor:
     Returns:
         (B,) float.
     """
-    of_truth = scores.gather(1, y[:, None])
-    is_truth = F.one_hot(y, scores.shape[1]).bool()
-    best_other = scores.masked_fill(is_truth, -torch.inf).amax(dim=1)
-    return best_other - of_truth.squeeze(1)
+    return _best_other(scores, y) - scores.gather(1, y[:, None]).squeeze(1)
 
 
 def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
@@ -62,3 +73,8 @@ def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
         (B,) float.
     """
     return margin(logits.softmax(dim=1), y)
+
+
+def _best_other(scores: Tensor, y: Tensor) -> Tensor:
+    is_truth = F.one_hot(y, scores.shape[1]).bool()
+    return scores.masked_fill(is_truth, -torch.inf).amax(dim=1)

@@ -18,6 +18,8 @@ class Schedule(Schema):
     """How long and how fast to train; milestones are fractions of the epochs."""
 
     epochs: int = Field(ge=0, le=10_000)
+    steps_per_epoch: int | None = Field(default=None, ge=1)
+    """stop each epoch after this many steps, for a quick look; None is the whole training set."""
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(gt=0)
     milestones: dict[float, float] = Field(default_factory=dict)
@@ -93,6 +95,8 @@ class Track(Schema):
     """``scratch`` or the base that methods start from."""
     bases: list[str] = Field(default_factory=list)
     """Written forms that are trained from scratch and offered as starts."""
+    teachers: dict[Literal["robust", "clean"], str] = Field(default_factory=dict)
+    """role -> base that teaches in it, unless ``--teacher`` names another."""
     schedule: Schedule
     scratch_schedule: Schedule | None = None
     """For ``--init scratch`` on a fine-tuning track, and for its bases."""

@@ -1,6 +1,7 @@
-"""Weight averages: EMA, and FAWA, which takes in only epochs whose weakest class passes a threshold.
+"""Weight averages: EMA, SWA, and FAWA, which takes in only epochs whose weakest class passes a threshold.
 
-The whole state dict is averaged once per epoch, batch-norm statistics included, as CFA, FAIR-TAT and FAAL's helper do.
+The whole state dict is averaged once per epoch, batch-norm statistics included, as CFA, FAIR-TAT and FAAL's helper do;
+SWA makes those statistics anew.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Self
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from fairbench.training.feedback import Feedback, HeldOutAttack
 from fairbench.training.method import Part
@@ -87,6 +89,36 @@ class Ema(Averaging):
         move_towards(
             self.average, self.setting.network, _decay_now(feedback.clock, self.options.start, self.options.decay)
         )
+
+
+class Swa(Averaging):
+    """Stochastic weight averaging: the plain mean of the weights at the ends of the epochs.
+
+    Izmailov et al. 2018, after adversarial training as in Chen et al. 2021, from epoch 55 of 200. The batch-norm
+    statistics of the average are made anew from one pass over the clean, augmented training images.
+    """
+
+    state_names = ("count",)
+    count: Tensor
+
+    class Options(Part.Options):
+        """Settings of the average."""
+
+        start: float = Field(default=0.275, ge=0, le=1)
+        """share of the epochs before which the average is a copy of the raw weights."""
+
+    options: Options
+
+    def reset(self) -> None:
+        """No epoch averaged yet."""
+        self.count = torch.tensor(0)
+
+    def end_epoch(self, feedback: Feedback) -> None:
+        """Take the epoch in with the same weight as each before it, or copy while it is early."""
+        move_towards(self.average, self.setting.network, int(self.count) / (int(self.count) + 1))
+        if feedback.clock.epoch_fraction > self.options.start:
+            self.count += 1
+            update_bn(feedback.training_images(), self.average)
 
 
 class Fawa(Averaging):

@@ -61,10 +61,11 @@ def _gaps(losses: Tensor) -> tuple[Tensor, Tensor]:
 def _reverse_kl_weights(gap: Tensor, tau: float) -> Tensor:
     """w_c proportional to 1 / (s + gap_c); s solves log(mean v) - mean(log v) = tau for v_c = 1 / (s + gap_c)."""
     num_classes = gap.shape[-1]
-    tied = (gap == 0).sum(dim=-1, keepdim=True)
+    tied = (gap == 0).sum(dim=-1, keepdim=True, dtype=gap.dtype)
     log_gap = gap.log()
     smallest = log_gap.masked_fill(gap == 0, torch.inf).amin(dim=-1, keepdim=True)
-    low = smallest - (tau + torch.log(num_classes / tied)) / (1 - tied / num_classes)
+    # For two classes this bound is the root itself; the room keeps rounding from shutting Newton's steps out.
+    low = smallest - (tau + torch.log(num_classes / tied)) / (1 - tied / num_classes) - 1e-6
     high = torch.full_like(low, -math.log(tau))
     log_s = (gap.std(dim=-1, correction=0, keepdim=True) / math.sqrt(2 * tau)).log().clamp(low, high)
     for _ in range(_NEWTON_STEPS["reverse_kl"]):
@@ -82,7 +83,7 @@ def _reverse_kl_weights(gap: Tensor, tau: float) -> Tensor:
 def _kl_weights(gap: Tensor, tau: float) -> Tensor:
     """w_c proportional to exp(-b gap_c); b solves log K - H(w) = tau, or is infinite when tau is out of reach."""
     num_classes = gap.shape[-1]
-    tied = (gap == 0).sum(dim=-1, keepdim=True)
+    tied = (gap == 0).sum(dim=-1, keepdim=True, dtype=gap.dtype)
     smallest = gap.masked_fill(gap == 0, torch.inf).amin(dim=-1, keepdim=True)
     log_b = torch.full_like(smallest, 0.5 * math.log(8 * tau))
     low, high = log_b, torch.log(800 / smallest).maximum(log_b + 1)  # exp(-800) is 0: nothing is left to move
@@ -95,7 +96,7 @@ def _kl_weights(gap: Tensor, tau: float) -> Tensor:
         low = torch.where(excess < 0, log_b, low)
         high = torch.where(excess >= 0, log_b, high)
         log_b = _inside(log_b - excess / slope, low, high)
-    on_the_worst = (gap == 0).to(gap.dtype) / tied
+    on_the_worst = (gap == 0) / tied
     return torch.where(tau >= torch.log(num_classes / tied), on_the_worst, (-log_b.exp() * gap).softmax(dim=-1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,11 +115,18 @@ def _class_sums(network: nn.Module, x: Tensor, y: Tensor, x_adv: Tensor, num_cla
 class Feedback:
     """What a method may look at between epochs."""
 
-    def __init__(self, network: nn.Module, split: Split, num_classes: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        split: Split,
+        num_classes: int,
+        images_again: Callable[[int], Iterator[Tensor]] = lambda _: iter(()),
+    ) -> None:
         self.clock: Clock
         self.train: EpochStatistics | None = None
         """the epoch that was trained last; None before the first."""
         self._network, self._split, self._num_classes = network, split, num_classes
+        self._images_again = images_again
         self._cache: dict[HeldOutAttack, HeldOutResult] = {}
 
     def at(self, clock: Clock, train: EpochStatistics | None) -> Feedback:
@@ -132,3 +140,7 @@ class Feedback:
         if attack not in self._cache:
             self._cache[attack] = attack_split(self._network, self._split, attack, num_classes=self._num_classes)
         return self._cache[attack]
+
+    def training_images(self) -> Iterator[Tensor]:
+        """The augmented training images once more, batch by batch, for statistics such as those of batch norms."""
+        return self._images_again(self.clock.epoch)

@@ -9,18 +9,20 @@ import torch
 from torch import Tensor
 
 from fairbench.data import Split, augment
-from fairbench.protocol.track import Augmentation
+from fairbench.protocol.track import Augmentation, Schedule
+from fairbench.training.seeds import generator_for
 
 
 class EpochLoader:
     """One pass over a split in random order; the last, smaller batch is kept, as all the papers do."""
 
-    def __init__(self, split: Split, batch_size: int, augmentation: Augmentation, device: torch.device) -> None:
+    def __init__(self, split: Split, schedule: Schedule, augmentation: Augmentation, device: torch.device) -> None:
         self.images, self.labels = split.images.to(device), split.labels.to(device)
-        self.batch_size, self.augmentation = batch_size, augmentation
+        self.schedule, self.augmentation = schedule, augmentation
 
     def __len__(self) -> int:
-        return math.ceil(len(self.labels) / self.batch_size)
+        batches = math.ceil(len(self.labels) / self.schedule.batch_size)
+        return min(batches, self.schedule.steps_per_epoch or batches)
 
     def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield x (B, C, H, W) float in [0, 1] and y (B,).
@@ -30,7 +32,7 @@ class EpochLoader:
         """
         device = self.labels.device
         order = torch.randperm(len(self.labels), generator=generator, device=device)
-        for chosen in order.split(self.batch_size):
+        for chosen in order.split(self.schedule.batch_size)[: len(self)]:
             images = augment(
                 self.images[chosen],
                 crop_padding=self.augmentation.crop_padding,
@@ -39,3 +41,12 @@ class EpochLoader:
                 generator=generator,
             )
             yield images, self.labels[chosen]
+
+    def images_again(self, epoch: int) -> Iterator[Tensor]:
+        """The augmented images without labels, from random numbers of their own: a look moves nothing else.
+
+        Args:
+            epoch: how many epochs are done; decides order, crops and flips.
+        """
+        generator = generator_for(0, f"images again/{epoch}", self.labels.device)
+        return (images for images, _ in self.epoch(generator))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from fairbench.data import TrainingSplits
-from fairbench.errors import WorkError
+from fairbench.errors import UsageError, WorkError
 from fairbench.files import write_text
 from fairbench.models import load_weights, save_weights
 from fairbench.progress import Bar, Progress, Silent
@@ -98,7 +98,7 @@ class Trainer:
         self.progress = progress or Silent()
         self.network = network.to(device).train()
         self.splits, self.num_classes = splits, len(splits.classes)
-        self.loader = EpochLoader(splits.train, plan.schedule.batch_size, plan.augmentation, device)
+        self.loader = EpochLoader(splits.train, plan.schedule, plan.augmentation, device)
         self.order = generator_for(plan.seed, "order", device)
         self.noise = generator_for(plan.seed, "attack", device)
         step_size = plan.epsilon * plan.attack.step_fraction
@@ -125,7 +125,7 @@ class Trainer:
             weight_decay=schedule.weight_decay,
             nesterov=schedule.nesterov,
         )
-        self.feedback = Feedback(self.network, splits.feedback, self.num_classes)
+        self.feedback = Feedback(self.network, splits.feedback, self.num_classes, self.loader.images_again)
         self.statistics: EpochStatistics | None = None
         self.position = _Position()
         self.selection_attack = HeldOutAttack(
@@ -168,11 +168,12 @@ class Trainer:
             group["lr"] = self.plan.schedule.learning_rate * clock.learning_rate_factor
         method.start_epoch(self.feedback.at(clock, self.statistics))
         statistics = EpochStatistics(self.num_classes)
-        loss_sum = torch.zeros((), device=self.device)
+        loss_sum, seen = torch.zeros((), device=self.device), 0
         for step, (x, y) in enumerate(self.loader.epoch(self.order)):
             loss_sum += self._step(Batch(x, y, self._clock(step)), statistics) * len(y)
+            seen += len(y)
             bar.advance()
-        mean_loss = float(loss_sum) / len(self.loader.labels)
+        mean_loss = float(loss_sum) / seen
         if not math.isfinite(mean_loss):
             raise WorkError(
                 f"the loss of {type(method).__name__} became {mean_loss} in epoch {clock.epoch + 1}; "
@@ -262,6 +263,14 @@ class Trainer:
         if not path.exists():
             return
         state = load_state(path)
+        try:
+            self._restore(state)
+        except (AttributeError, KeyError, RuntimeError, TypeError, UsageError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UsageError(f"{path} is not the state of this run ({reason:.80}); start over with --fresh") from None
+        self.progress.say(f"resuming after epoch {self.position.epoch} of {self.plan.schedule.epochs}")
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
         self.position = _Position(**json.loads(state["position"]))
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -271,7 +280,6 @@ class Trainer:
         self.noise.set_state(state["generators"]["noise"])
         statistics = {name: value.to(self.device) for name, value in state["statistics"].items()}
         self.statistics = EpochStatistics.from_state_dict(self.num_classes, statistics)
-        self.progress.say(f"resuming after epoch {self.position.epoch} of {self.plan.schedule.epochs}")
 
     def _finish(self) -> None:
         last = copy.deepcopy(self._reported())

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from fairbench.attacks import cw, pgd
 from fairbench.errors import WorkError
 from fairbench.evaluation.evaluator import evaluate
 from fairbench.evaluation.network import FixedShape
@@ -27,6 +28,22 @@ def test_batch_size_changes_nothing(network, digits, micro_batch, batch_size):
     accuracies = [(whole[name] == digits.labels.numpy()).mean() for name in attacks]
     assert accuracies[0] > 0.8
     assert 0.05 < accuracies[2] < accuracies[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "attack", "options"),
+    [
+        ("pgd20", pgd, {"steps": 20, "step_size": EPS / 4}),
+        ("cw20", cw, {"steps": 20, "step_size": EPS / 4}),
+        ("cw30", cw, {"steps": 30, "step_size": EPS / 4}),
+    ],
+)
+def test_a_condition_is_its_attack(network, digits, micro_batch, name, attack, options):
+    found = predictions(network, digits, [name], seed=5)[name]
+    logits_of = FixedShape(network, micro_batch)
+    x_adv = attack(logits_of, digits.images / 255, digits.labels, eps=EPS, seed=5, **options)
+    with torch.no_grad():
+        np.testing.assert_array_equal(found, logits_of(x_adv).argmax(dim=1))
 
 
 def test_the_costly_conditions_do_not_depend_on_the_batch_either(network, few_digits, micro_batch):

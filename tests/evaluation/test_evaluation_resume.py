@@ -61,7 +61,9 @@ class Counting(nn.Module):
 
 def contents(folder):
     """Answers and journal of a folder, without what the clock wrote."""
-    lines = [json.loads(line)["entry"] for line in (folder / JOURNAL_NAME).read_text().splitlines()]
+    journal = (folder / JOURNAL_NAME).read_text()
+    assert journal.endswith("\n")
+    lines = [json.loads(line)["entry"] for line in journal.splitlines()]
     for entry in lines:
         entry.pop("seconds", None)
     return (folder / PREDICTIONS_NAME).read_bytes(), lines

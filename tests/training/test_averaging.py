@@ -38,7 +38,7 @@ class ScriptedFeedback:
     def validate(self, attack):
         self.asked.append(attack)
         result = type("Result", (), {})()
-        result.adversarial_accuracy = torch.tensor([0.9, self.weakest, 0.95])
+        result.adversarial_accuracy = torch.tensor([1.0, self.weakest, 1.0])
         return result
 
 

@@ -36,6 +36,12 @@ def test_weights_are_a_distribution_that_spends_the_whole_radius(losses, tau, di
         torch.testing.assert_close(weights, worst.double() / worst.sum())
 
 
+@pytest.mark.parametrize("tau", [1e-6, 0.5, 7.593211101741041, 50])
+def test_two_classes_spend_the_radius_too(tau):
+    weights = worst_case_weights(torch.tensor([0.0, 0.001], dtype=torch.float64), tau)
+    assert float(divergence_from_uniform(weights, "reverse_kl")) == pytest.approx(tau, abs=1e-8)
+
+
 @given(vectors, taus, divergences)
 def test_a_higher_loss_never_has_a_lower_weight(losses, tau, divergence):
     ordered = worst_case_weights(losses, tau, divergence)[losses.argsort()]

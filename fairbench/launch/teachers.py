@@ -1,0 +1,135 @@
+"""Who teaches: a base of the track or a checkpoint, in the role of the robust or of the clean teacher."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from fairbench.errors import UsageError, unknown_name
+from fairbench.files import sha256_file
+from fairbench.launch.bases import shipped_base
+from fairbench.models import load_weights, model_names
+from fairbench.protocol.track import Track
+
+ROLE_OF_NEED = {"teacher": "robust", "clean teacher": "clean"}
+"""what a method says that it needs -> the role that fills it."""
+_ROLES = tuple(ROLE_OF_NEED.values())
+_WRITTEN = "[ROLE=]NAME, FILE or ARCH:FILE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A frozen network that a method asks for its answers."""
+
+    role: str
+    name: str
+    """of a base, or ``file:<name>``."""
+    architecture: str
+    path: Path
+    sha256: str
+
+
+def parse_teachers(texts: Iterable[str]) -> dict[str, str]:
+    """``["trades", "clean=natural.safetensors"]`` by role; without a role the robust teacher is meant.
+
+    Raises:
+        UsageError: for an unknown role, or one that is filled twice.
+    """
+    given: dict[str, str] = {}
+    for text in texts:
+        role, equals, name = text.partition("=")
+        if not (equals and re.fullmatch(r"\w+", role)):
+            role, name = "robust", text
+        if role not in _ROLES:
+            raise unknown_name("teacher role", role, _ROLES, cure=f"The form is --teacher {_WRITTEN}")
+        if not name:
+            raise UsageError(f"cannot read --teacher {text!r}; the form is {_WRITTEN}")
+        if role in given:
+            raise UsageError(f"--teacher names the {role} teacher twice: {given[role]!r} and {name!r}; keep one")
+        given[role] = name
+    return given
+
+
+def find_teachers(written: str, needs: Collection[str], given: Mapping[str, str], track: Track) -> tuple[Teacher, ...]:
+    """The teachers that a method needs: those that were given, else the track's own.
+
+    Args:
+        written: the method, for the error.
+        needs: what it must be given; other needs than teachers are passed over.
+        given: role -> base of the track, checkpoint of the track's architecture, or ``ARCH:FILE``.
+        track: whose bases and architecture are meant.
+
+    Raises:
+        UsageError: if a role stays empty, or what fills it does not exist.
+    """
+    teachers = []
+    for need, role in ROLE_OF_NEED.items():
+        if need not in needs:
+            continue
+        name = given.get(role) or track.teachers.get(role)  # pyright: ignore[reportArgumentType]
+        if name is None:
+            raise UsageError(f"{written} needs a {role} teacher and track {track.name} has none; {_cure(role, track)}")
+        teachers.append(_find(role, name, track))
+    return tuple(teachers)
+
+
+def check_all_used(given: Mapping[str, str], used: Iterable[tuple[Teacher, ...]]) -> None:
+    """Refuse a teacher whom nobody asks.
+
+    Raises:
+        UsageError: naming the role.
+    """
+    asked = {teacher.role for teachers in used for teacher in teachers}
+    for role, name in given.items():
+        if role not in asked:
+            raise UsageError(f"--teacher {role}={name}: none of the methods needs a {role} teacher; leave it out")
+
+
+def teacher_label(teachers: tuple[Teacher, ...]) -> str:
+    """Who taught, for configuration and page: two different files never share a label."""
+    parts = {teacher.role: f"{teacher.name} ({teacher.architecture}, {teacher.sha256[:12]})" for teacher in teachers}
+    return parts["robust"] if set(parts) == {"robust"} else ", ".join(f"{role} {part}" for role, part in parts.items())
+
+
+def load_teacher(network: nn.Module, teacher: Teacher) -> None:
+    """Load the teacher's weights.
+
+    Raises:
+        UsageError: if the file does not fit the network.
+    """
+    try:
+        load_weights(network, teacher.path)
+    except UsageError as error:
+        raise UsageError(f"{teacher.role} teacher: {error}; for another network write ARCH:FILE") from None
+
+
+def _find(role: str, name: str, track: Track) -> Teacher:
+    if name in track.bases:
+        base = shipped_base(name, track, option=f"--teacher {role}=FILE")
+        assert base.path is not None
+        assert base.sha256 is not None
+        return Teacher(role=role, name=name, architecture=track.architecture, path=base.path, sha256=base.sha256)
+    architecture, colon, rest = name.partition(":")
+    if not (colon and architecture in model_names()):
+        architecture, rest = track.architecture, name
+    path = Path(rest)
+    if not path.is_file():
+        offered = ", ".join(track.bases) or "none"
+        raise UsageError(
+            f"--teacher {role}={name} is neither a file nor a base of track {track.name} ({offered}); "
+            f"a file of another network is written ARCH:FILE with one of {', '.join(model_names())}"
+        )
+    return Teacher(role=role, name=f"file:{path.stem}", architecture=architecture, path=path, sha256=sha256_file(path))
+
+
+def _cure(role: str, track: Track) -> str:
+    if role == "robust":
+        return f"name one: --teacher NAME, a base of the track ({', '.join(track.bases) or 'none'}), or --teacher FILE"
+    return (
+        f"make one with `fairbench run --track {track.name} --methods natural --init scratch` and give its "
+        f"model.safetensors as --teacher {role}=FILE"
+    )

@@ -1,0 +1,109 @@
+"""MTARD: Multi-Teacher Adversarial Robustness Distillation (Zhao et al., ECCV 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+import fairbench
+from fairbench.losses import cross_entropy
+from fairbench.training.distillation import Distillation
+from fairbench.training.seams import Batch, Inner, Terms, Views
+
+BALANCED = ("natural", "adversarial")
+LEAST = 1e-12
+"""keeps a ratio of losses finite where student and teacher agree exactly."""
+
+
+@fairbench.register(
+    "mtard",
+    title="MTARD",
+    paper="Zhao et al., Enhanced Accuracy and Robustness via Multi-Teacher Adversarial Distillation, ECCV 2022",
+    year=2022,
+    family="distillation",
+    needs=("teacher", "clean teacher"),
+    as_objective="mtard",
+)
+class Mtard(Distillation):
+    """A robust teacher for adversarial images, a clean one for clean images, balanced by their relative progress.
+
+    L_adv = KL(T_adv(x') || S(x'))     L_nat = KL(T_nat(x) || S(x))     x' by PGD on CE(S(x'), y)
+    r_i = (L_i / L_i at the first batch)^b
+    w_nat <- w_nat - r_w (w_nat - r_nat / (r_nat + r_adv))     w_adv = 1 - w_nat     from 1/2
+    min_theta w_adv L_adv + w_nat L_nat
+
+    The rate r_w falls with the learning rate. Divergences are divided by the number of classes, and multiplied by 10 on
+    CIFAR-100 (``kl_scale=10``). The attack runs in eval mode from a Gaussian start. Published: 300 epochs, learning
+    rate 0.1 divided by 10 after 215, 260 and 285, weight decay 2e-4. Here the track's schedule holds. The CIFAR-10
+    script builds the robust teacher's architecture for the clean one as well.
+    """
+
+    attack_name: ClassVar[str] = "pgd on the cross-entropy"
+
+    class Options(Distillation.Options):
+        """Settings of the balance, as in the code."""
+
+        balance_rate: float = Field(default=0.025, ge=0, le=1)
+        """r_w; at 0 both terms count 1/2."""
+        progress_exponent: float = Field(default=1.0, ge=0)
+        """b."""
+        clean_target: Literal["clean_teacher", "robust_teacher"] = "clean_teacher"
+        """who teaches the clean term: the clean teacher at x, or the robust one at x' as in the code of Fair-MTARD."""
+
+    options: Options
+    state_names = ("clean_weight", "first_losses")
+    clean_weight: Tensor
+    """w_nat: a scalar."""
+    first_losses: Tensor
+    """natural and adversarial loss of the first batch, (2,); NaN before it."""
+    rate: float = 0.0
+    """r_w in this step; the seam that combines sees no clock."""
+
+    def reset(self) -> None:
+        """Both teachers count alike."""
+        self.clean_weight = self.per_class(0.5)[0].clone()
+        self.first_losses = self.clean_weight.new_full((2,), float("nan"))
+
+    def prepare(self, batch: Batch) -> Inner:
+        """The clean teacher's answers."""
+        self.rate = self.options.balance_rate * batch.clock.learning_rate_factor
+        return replace(super().prepare(batch), soft_labels={"clean": self.ask(batch.x, "clean")})
+
+    def perturb(self, batch: Batch, inner: Inner) -> Views:
+        """PGD on the cross-entropy; then the robust teacher's answers at x'."""
+        views = self.attack(batch, inner, lambda _, logits: cross_entropy(logits, batch.y))
+        answers = self.ask(views.x["adversarial"])
+        clean = views.soft_labels["clean"] if self.options.clean_target == "clean_teacher" else answers
+        return replace(views, soft_labels={"adversarial": answers, "clean": clean})
+
+    def losses(self, batch: Batch, views: Views) -> Terms:
+        """One divergence for each teacher."""
+        adversarial = self.setting.network(views.x["adversarial"])
+        clean = self.setting.network(batch.x)
+        return self.divergences(views, adversarial=adversarial, clean=clean, shares=(1.0, 1.0))
+
+    def combine(self, terms: Terms, weights: Mapping[str, Tensor]) -> Tensor:
+        """Move the balance by the losses of this batch, then add them up with it."""
+        losses = torch.stack([(weights[name] * terms.per_sample[name]).mean() for name in BALANCED])
+        self.move_balance(losses.detach())
+        return self.clean_weight * losses[0] + (1 - self.clean_weight) * losses[1]
+
+    def move_balance(self, losses: Tensor) -> None:
+        """One step of w_nat towards the clean term's share of what is left to learn.
+
+        Args:
+            losses: (2,), L_nat and L_adv.
+        """
+        self.first_losses = torch.where(self.first_losses.isnan(), losses, self.first_losses)
+        left = (losses / self.first_losses.clamp(min=LEAST)) ** self.options.progress_exponent
+        share = left[0] / left.sum().clamp(min=LEAST)
+        self.clean_weight = self.clean_weight - self.rate * (self.clean_weight - share)
+
+    def hidden_settings(self) -> dict[str, Any]:
+        """Who taught the clean term."""
+        return super().hidden_settings() | {"clean_target": self.options.clean_target}

@@ -1,0 +1,109 @@
+"""Square: its schedule, its draws, its result."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fairbench.attacks import square
+from fairbench.attacks.keyed_bits import below, image_keys, random_bits, signs
+from fairbench.attacks.network import Network
+from fairbench.attacks.rows import Images
+from fairbench.attacks.square_l2 import SquareL2, bump_pattern
+from fairbench.attacks.square_search import SquareLinf, square_pixels, square_side
+
+
+def images_of(x, y):
+    rows = torch.arange(len(y))
+    return Images(x, y, rows, rows, torch.zeros(len(y), 10, dtype=torch.long), torch.ones(len(y), dtype=torch.bool))
+
+
+def test_sides_follow_the_published_schedule():
+    # p = 0.8, halved after 10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 queries; side = sqrt(p * 28 * 28).
+    table = {0: 25, 10: 25, 11: 18, 50: 18, 51: 13, 201: 9, 501: 6, 1001: 4, 2001: 3, 4001: 2, 6001: 2, 8001: 1}
+    assert {query: square_side(query, 28, 28) for query in table} == table
+    assert square_side(10_000, 8, 8) == 1
+    assert square_side(0, 8, 20) == 8
+
+
+def test_pixels_form_a_square_in_every_channel():
+    bits = random_bits(image_keys(0, torch.arange(200), "square"), 3)
+    pixels = square_pixels(bits, 3, 2, 7, 9)
+    assert pixels.shape == (200, 18)
+    for row in pixels.tolist():
+        channel, place = zip(*(divmod(pixel, 63) for pixel in row), strict=True)
+        assert sorted(channel) == [0] * 9 + [1] * 9
+        rows, columns = {p // 9 for p in place}, {p % 9 for p in place}
+        assert len(rows) == len(columns) == 3
+        assert max(rows) - min(rows) == max(columns) - min(columns) == 2
+    assert len({row[0] for row in pixels.tolist()}) > 10
+
+
+def test_draws_are_uniform_and_belong_to_the_image():
+    keys = image_keys(1, torch.arange(4000), "square")
+    bits = random_bits(keys, 17)
+    counts = torch.bincount(below(bits, 0, 10), minlength=10)
+    assert counts.min() > 330
+    assert counts.max() < 470
+    assert signs(bits, 40, 3).mean(dim=0).abs().max() < 0.06
+    together = torch.stack([below(bits, 0, 2), below(bits, 20, 2), (bits >> 40) & 1], dim=1)
+    assert torch.bincount(together @ torch.tensor([1, 2, 4]), minlength=8).min() > 420
+    shuffled = torch.randperm(4000)
+    assert torch.equal(random_bits(image_keys(1, shuffled, "square"), 17), bits[shuffled])
+    assert not torch.equal(random_bits(keys, 18), bits)
+    assert not torch.equal(image_keys(2, torch.arange(4000), "square"), keys)
+    assert not torch.equal(image_keys(1, torch.arange(4000), "other"), keys)
+
+
+@pytest.mark.parametrize(("kind", "eps"), [(SquareLinf, 0.1), (SquareL2, 1.0)])
+def test_the_margin_never_falls_and_points_stay_inside(digits, kind, eps):
+    x, y = digits.x[:24], digits.y[:24]
+    search, images = kind(eps, 0, 60), images_of(x, y)
+    network = Network(digits.network, digits.network, 24)
+    state = search.begin(images)
+    scores = []
+    for iteration in range(60):
+        points, _ = search.advance(network, images, state, iteration)
+        best = search.last_points(images, state)
+        for candidate in (points, best):
+            delta = (candidate - x).flatten(1)
+            size = delta.abs().amax(dim=1) if kind is SquareLinf else delta.norm(dim=1)
+            assert size.max() <= eps + 1e-6
+            assert candidate.min() >= 0
+            assert candidate.max() <= 1
+        scores.append(state.score)
+    history = torch.stack(scores)
+    assert (history[1:] >= history[:-1]).all()
+    assert (history[-1] > history[0]).float().mean() > 0.5
+    with torch.no_grad():
+        logits = digits.network(search.last_points(images, state))
+    truth = logits.gather(1, y[:, None]).squeeze(1)
+    best_other = logits.scatter(1, y[:, None], -torch.inf).amax(dim=1)
+    torch.testing.assert_close(best_other - truth, state.score, atol=1e-5, rtol=1e-4)
+
+
+def test_a_linf_change_is_plus_or_minus_the_radius(digits):
+    x, y = digits.x[:6], digits.y[:6]
+    search, images = SquareLinf(0.1, 0, 5), images_of(x, y)
+    network = Network(digits.network, digits.network, 6)
+    state = search.begin(images)
+    for iteration in range(5):
+        points, _ = search.advance(network, images, state, iteration)
+        extremes = torch.stack([(x - 0.1).clamp(0, 1), (x + 0.1).clamp(0, 1)])
+        assert ((points - extremes).abs().amin(dim=0) < 1e-6).all()
+
+
+def test_the_l2_pattern_is_a_bump_above_its_negative():
+    for side in (3, 5, 9):
+        pattern = bump_pattern(side)
+        assert pattern.norm().item() == pytest.approx(1, abs=1e-6)
+        assert (pattern[: side // 2] > 0).all()
+        assert (pattern[side // 2 :] < 0).all()
+
+
+def test_more_queries_break_no_less(digits):
+    x, y = digits.x[:60], digits.y[:60]
+    few = square(digits.network, x, y, eps=digits.eps, queries=5).robust
+    many = square(digits.network, x, y, eps=digits.eps, queries=300).robust
+    assert (few | ~many).all()
+    assert many.sum() < few.sum()

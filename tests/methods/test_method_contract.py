@@ -1,0 +1,100 @@
+"""What every entry of the registry must do: train on anything, the same for the same seed, and go on after a stop."""
+
+import json
+from itertools import pairwise
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fairbench.models import create_model
+from fairbench.protocol.track import track_names
+from fairbench.registry import ANY_TRACK, MODIFIERS, compose, entries
+from fairbench.training.trainer import Trainer
+
+
+def written_forms():
+    """Every method on each of its objectives, and each modifier on one of them."""
+    forms = []
+    for entry in entries().values():
+        on = [name for name in entry.objectives if name != entry.objective]
+        forms += [entry.name, *(f"{entry.name}@{name}" for name in on)]
+    return [*forms, *(f"pgd_at+{name}" for name in MODIFIERS)]
+
+
+@pytest.fixture
+def train(tiny, digit_splits, tmp_path):
+    def run(written, folder, *, epochs=2, noise=0):
+        def network(seed):
+            return create_model("cnn_tiny", image_shape=(1, 8, 8), seed=seed)
+
+        torch.rand(noise)
+        trainer = Trainer(
+            compose(written).recipe(),
+            network(0),
+            digit_splits,
+            tiny.plan(epochs=epochs, from_scratch=False, steps_per_epoch=2),
+            tmp_path / folder,
+            device=torch.device("cpu"),
+            teachers={"robust": network(1), "clean": network(2)},
+        )
+        trainer.run()
+        return trainer
+
+    return run
+
+
+@pytest.mark.parametrize("written", written_forms())
+def test_it_trains_is_deterministic_and_leaves_nothing_behind(train, tmp_path, written):
+    before = create_model("cnn_tiny", image_shape=(1, 8, 8), seed=0).state_dict()
+    trainer = train(written, "first")
+    train(written, "second", noise=5)
+    assert (tmp_path / "first/last.safetensors").read_bytes() == (tmp_path / "second/last.safetensors").read_bytes()
+    weights = load_file(tmp_path / "first/last.safetensors")
+    assert all(torch.isfinite(value).all() for value in weights.values())
+    assert not torch.equal(weights["linear.weight"], before["linear.weight"])
+    assert all(parameter.requires_grad for parameter in trainer.network.parameters())
+    for line in (tmp_path / "first/log.jsonl").read_text("utf-8").splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} in the log"))
+
+
+@pytest.mark.parametrize("written", written_forms())
+def test_its_state_holds_all_that_changes(train, written):
+    """Fresh parts that take up the state write the same state and the same diagnostics."""
+    trainer = train(written, "run", epochs=1)
+    fresh = compose(written).recipe()
+    fresh.method.bind(trainer.recipe.method.setting)
+    state = trainer.recipe.method.state_dict()
+    fresh.method.load_state_dict(state)
+    again = fresh.method.state_dict()
+    assert again.keys() == state.keys()
+    for name, value in state.items():
+        torch.testing.assert_close(again[name], value, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", entries())
+def test_its_entry_says_who_it_is(name):
+    entry = entries()[name]
+    assert entry.title
+    assert entry.paper
+    assert entry.summary.endswith(".")
+    assert entry.link is None or entry.link.startswith("https://")
+    assert entry.objective in entry.objectives
+    assert set(entry.defaults) <= {ANY_TRACK, *track_names(), *(f"@{objective}" for objective in entry.objectives)}
+
+
+@pytest.mark.parametrize("name", entries())
+def test_its_defaults_on_every_track_are_options_that_exist(name):
+    for track in track_names():
+        compose(name, track=track).recipe()
+
+
+def test_each_objective_s_name_leads_back_to_it():
+    for entry in entries().values():
+        for objective in entry.objectives:
+            if entry.objectives != (entry.objective,):
+                assert compose(f"{entry.name}@{objective}").objective == objective
+
+
+def test_the_listing_is_in_order():
+    assert all(first < second for first, second in pairwise(entries()))
