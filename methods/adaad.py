@@ -48,7 +48,7 @@ class AdaAd(Distillation):
 
     def perturb(self, batch: Batch, inner: Inner) -> Views:
         """PGD on the disagreement, through student and teacher; then the teacher's answers for both terms."""
-        views = self.attack(batch, inner, lambda x_adv, logits: kl_divergence(self.ask(x_adv).detach(), logits))
+        views = self.attack(batch, inner, lambda x_adv, logits: kl_divergence(self.ask(x_adv), logits))
         return replace(views, soft_labels={"adversarial": self.ask(views.x["adversarial"]), "clean": self.ask(batch.x)})
 
     def losses(self, batch: Batch, views: Views) -> Terms:

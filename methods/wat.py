@@ -24,7 +24,6 @@ from fairbench.training.seams import Batch, Terms
     defaults={
         "digits": {"schedule.epochs": 12, "rate": 0.8},
         "fmnist": {"schedule.epochs": 10, "rate": 1.0},
-        "cifar10-prn18-ft": {"schedule.epochs": 10, "rate": 1.0},
     },
 )
 class Wat(fairbench.Method):

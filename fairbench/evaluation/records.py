@@ -48,10 +48,11 @@ def read_record(path: Path) -> Record:
     """
     file = path / RECORD_NAME if path.is_dir() else path
     values = read_json(file, cure=_CURE)
+    place = f"{file} is damaged"
     try:
-        return _checked(validated(Record, values, place=str(file)), place=str(file))
+        return _checked(validated(Record, values, place=place), place=place)
     except UsageError as error:
-        raise UsageError(f"{error}; the file is damaged: {_CURE}") from None
+        raise UsageError(f"{error}; {_CURE}") from None
 
 
 def _checked(record: Record, *, place: str) -> Record:

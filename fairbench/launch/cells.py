@@ -79,11 +79,14 @@ class Cell:
     @property
     def folder(self) -> Path:
         """Where the cell's files go; two configurations never share one."""
-        safe = re.sub(r"[^a-z0-9_.=+-]+", "-", self.written.lower())
-        start = (
-            "" if self.start.name == self.track.init else "--" + re.sub(r"[^a-z0-9_.-]+", "-", self.start.name.lower())
-        )
-        return self.out / self.track.name / f"{safe}{start}-{self.config_sha256[:8]}" / f"seed{self.seed}"
+        method = _safe(self.written, longest=120)
+        start = "" if self.start.name == self.track.init else "--" + _safe(self.start.name, longest=60)
+        return self.out / self.track.name / f"{method}{start}-{self.config_sha256[:8]}" / f"seed{self.seed}"
+
+
+def _safe(name: str, *, longest: int) -> str:
+    # Options can be many and file names have an end; the hash keeps what was cut off apart.
+    return re.sub(r"[^a-z0-9_.=+-]+", "-", name.lower())[:longest]
 
 
 def resolve(request: Request) -> list[Cell]:
@@ -98,7 +101,8 @@ def resolve(request: Request) -> list[Cell]:
         _cell(request, load_track(track), written, seed)
         for track in request.tracks
         for written in request.methods
-        for seed in request.seeds
+        # A base is evaluated as it is, with the seed that it was trained with.
+        for seed in (request.seeds[:1] if written.startswith(BASE_PREFIX) else request.seeds)
     ]
     check_all_used(request.teachers, [cell.teachers for cell in cells])
     return cells

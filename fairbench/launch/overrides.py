@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import yaml
@@ -43,31 +44,50 @@ def changed_track(track: Track, values: Mapping[str, Any], *, place: str) -> tup
         place: where the values come from, for the error.
 
     Raises:
-        UsageError: for an unknown key or a value out of range.
+        UsageError: for an unknown key, a key that comes twice, or a value that is out of range or cannot be read.
     """
-    changed = track.model_dump()
-    departures = []
-    for key, text in values.items():
+    values_of_track = track.model_dump()
+    paths: list[tuple[str, ...]] = []
+    for key, value in values.items():
         path = _path(key)
-        section = changed if len(path) == 1 else changed[path[0]]
-        value = yaml.safe_load(text) if isinstance(text, str) else text
-        if section[path[-1]] != value:
-            departures.append(f"{'.'.join(path)} = {value} instead of {section[path[-1]]}")
-        section[path[-1]] = value
-    return validated(Track, changed, place=place), departures
+        if path in paths:
+            raise UsageError(f"{place} names {'.'.join(path)!r} twice")
+        paths.append(path)
+        section = values_of_track if len(path) == 1 else values_of_track[path[0]]
+        section[path[-1]] = _parsed(key, value, place)
+    changed = validated(Track, values_of_track, place=place)
+    # Sorted, so that the order on the command line names no other configuration.
+    before_and_after = [(path, _at(track, path), _at(changed, path)) for path in sorted(paths)]
+    departures = [f"{'.'.join(path)} = {new} instead of {old}" for path, old, new in before_and_after if new != old]
+    return changed, departures
 
 
-def _path(key: str) -> list[str]:
+def _parsed(key: str, value: Any, place: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(
+            f"{place} {key}={value}: cannot read the value; give a number, a word, [a, b] or {{a: b}}"
+        ) from None
+
+
+def _at(track: Track, path: tuple[str, ...]) -> Any:
+    return reduce(getattr, path, track)
+
+
+def _path(key: str) -> tuple[str, ...]:
     known = {name: _fields(name) for name in _SECTIONS}
     section, _, last = key.rpartition(".")
     if section in known and last in known[section]:
-        return [section, last]
+        return section, last
     if not section and last in _WHOLE:
-        return [last]
+        return (last,)
     if not section:
         for name, fields in known.items():
             if last in fields:
-                return [name, last]
+                return name, last
     everything = [*_WHOLE, *(f"{name}.{field}" for name, fields in known.items() for field in fields)]
     short = [name.rpartition(".")[2] for name in everything]
     raise unknown_name("key of --set", key, [*everything, *short] if not section else everything)

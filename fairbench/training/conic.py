@@ -26,6 +26,8 @@ def conic_weights(losses: Tensor, tau: float, divergence: Divergence = "reverse_
     Source: FAAL (Zhang et al., CVPR 2024), Eq. 7-8.
     """
     import cvxpy  # noqa: PLC0415 - takes a second to load, and only this needs it
+    from cvxpy.constraints.nonpos import NonNeg  # noqa: PLC0415
+    from cvxpy.constraints.zero import Zero  # noqa: PLC0415
 
     if losses.ndim != 1:
         raise ValueError(f"expected losses of shape (K,), got {tuple(losses.shape)}")
@@ -35,7 +37,7 @@ def conic_weights(losses: Tensor, tau: float, divergence: Divergence = "reverse_
     weights = cvxpy.Variable(len(values))
     uniform = cvxpy.Constant([1 / len(values)] * len(values))
     pair = (uniform, weights) if divergence == "reverse_kl" else (weights, uniform)
-    ball = cvxpy.sum(cvxpy.kl_div(*pair)) <= tau
-    problem = cvxpy.Problem(cvxpy.Maximize(weights @ values), [cvxpy.sum(weights) == 1, weights >= 0, ball])
+    constraints = [Zero(cvxpy.sum(weights) - 1), NonNeg(weights), NonNeg(tau - cvxpy.sum(cvxpy.kl_div(*pair)))]
+    problem = cvxpy.Problem(cvxpy.Maximize(weights @ values), constraints)
     problem.solve(solver=cvxpy.CLARABEL)
     return torch.as_tensor(weights.value, dtype=losses.dtype, device=losses.device)

@@ -52,7 +52,7 @@ def test_options_are_written_in_the_order_of_their_names():
         "faal?",
         "faal at",
         "faal+ema@at",
-        "faal?tau"[:5] + "\n",
+        "faal?\n",
         "../faal",
     ],
 )
