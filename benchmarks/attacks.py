@@ -132,7 +132,8 @@ def _folder(folder: Path, images: int) -> tuple[Tensor, Tensor]:
     per_class = [sorted(entry.iterdir()) for entry in classes]
     chosen = [(per_class[n % len(classes)][n // len(classes)], n % len(classes)) for n in range(images)]
     x = np.stack([np.asarray(Image.open(path).convert("RGB")) for path, _ in chosen])
-    return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous().float() / 255, torch.tensor([label for _, label in chosen])
+    pixels = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()
+    return pixels.float() / 255, torch.tensor([label for _, label in chosen])
 
 
 def _timed(run: Callable[[], Tensor]) -> tuple[Tensor, float, float]:

@@ -23,8 +23,8 @@ class HeadNorm(fairbench.Method):
     w_c <- w_c * mean_k |w_k| / |w_c|        b_c stays
 
     Adversarial training shortens the rows of the classes that it neglects. Known from notes about the paper only: that
-    the rows are normalised and the biases kept. That their common length is the mean of the lengths is an assumption;
-    with biases it is not without effect on the answers. Early stopping selects before the repair.
+    the rows are normalised and the biases kept. That their common length is the mean of the lengths is an assumption.
+    The epoch is selected before the repair.
     """
 
     def finish(self, network: nn.Module) -> None:

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 import fairbench
 from fairbench.losses import cross_entropy
 from fairbench.training.feedback import Feedback
-from fairbench.training.seams import Batch, BatchNormMode, Terms, Views
+from fairbench.training.seams import Batch, Terms, Views
 
 
 @fairbench.register(
@@ -32,9 +32,10 @@ class SpectralRegularisation(fairbench.Method):
     C = sum_r s_r u_r v_r^T;   G = |u_1 v_1^T|, rescaled to [0.01, 2.01]                     at the end of each epoch
     loss = mean [ (1 - a) CE(f(x), y) + beta KL(p(x) || p(x')) + a G[k', y] CE(f(x'), y) ]   k' the answer at x'
 
-    The spectral norm of C bounds the worst class; G is its gradient. This follows a description of the public code up
-    to constants. Assumptions: all of G is rescaled, diagonal included; it is 1 in the first epoch; counts, not rates,
-    make up C. Published fine-tuning: 2 epochs at learning rate 0.001 on TRADES, 0.01 with AWP.
+    The spectral norm of C bounds the error of the worst class, and G is its gradient; C has no negative entry, so
+    neither has G. This follows a description of the public code up to constants. Assumptions: all of G is rescaled,
+    diagonal included; it is 1 in the first epoch; counts, not rates, make up C. Published fine-tuning: 2 epochs at
+    learning rate 0.001 on TRADES, 0.01 with AWP.
     """
 
     class Options(fairbench.Method.Options):
@@ -53,10 +54,6 @@ class SpectralRegularisation(fairbench.Method):
     def reset(self) -> None:
         """No direction known yet."""
         self.gains = self.per_class(1.0).expand(self.setting.num_classes, -1).clone()
-
-    def published_attack_bn(self) -> BatchNormMode:
-        """Eval mode, as TRADES."""
-        return "eval"
 
     def losses(self, batch: Batch, views: Views) -> Terms:
         """TRADES' terms, the second cross-entropy, and the shrunk logits, which the epoch's statistics count."""

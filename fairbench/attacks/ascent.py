@@ -170,12 +170,12 @@ def _stopping_ascent(
     for _ in range(steps):
         gradient, logits = input_gradient(logits_of, x_adv, loss)
         wrong = logits.argmax(dim=1) != stop.labels
-        correct += ~wrong
         counter = counter - (active & wrong).long()
         freezing = active & (counter < 0 if stop.rearm else counter <= 0)
         frozen_at = previous if stop.emit == "previous" else x_adv
         emitted = torch.where(_mask(freezing, x_adv), frozen_at, emitted)
         active = active & ~freezing
+        correct += active & ~wrong
         previous = torch.where(_mask(active, x_adv), x_adv, previous)
         x_adv = torch.where(_mask(active, x_adv), step(x_adv, gradient), x_adv)
         made = made + active

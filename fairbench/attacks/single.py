@@ -27,6 +27,7 @@ def apgd(
     indices: Tensor | None = None,
     batch_size: int | None = None,
     search_precision: Precision = "float32",
+    micro_batch: int | None = None,
 ) -> AttackResult:
     """Auto-PGD with 100 iterations on one loss; ``targeted-dlr`` goes through the 9 likeliest wrong classes.
 
@@ -46,6 +47,7 @@ def apgd(
         batch_size=batch_size or DEFAULT_BATCH,
         attacks=[names[loss]],
         search_precision=search_precision,
+        micro_batch=micro_batch,
     )
 
 
@@ -61,6 +63,7 @@ def fab(
     indices: Tensor | None = None,
     batch_size: int | None = None,
     search_precision: Precision = "float32",
+    micro_batch: int | None = None,
 ) -> AttackResult:
     """FAB with 100 iterations; the targeted form goes through the 9 likeliest wrong classes.
 
@@ -77,6 +80,7 @@ def fab(
         batch_size=batch_size or DEFAULT_BATCH,
         attacks=["fab-t" if targeted else "fab"],
         search_precision=search_precision,
+        micro_batch=micro_batch,
     )
 
 
@@ -92,6 +96,7 @@ def square(
     indices: Tensor | None = None,
     batch_size: int | None = None,
     search_precision: Precision = "float32",
+    micro_batch: int | None = None,
 ) -> AttackResult:
     """Square, a random search that sees the logits and no gradient, with so many ``queries`` per image (at least 0).
 
@@ -109,4 +114,5 @@ def square(
         attacks=["square"],
         square_queries=queries,
         search_precision=search_precision,
+        micro_batch=micro_batch,
     )

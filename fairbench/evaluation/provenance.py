@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-import fairbench
+from fairbench import __version__
 from fairbench.protocol.record import Environment
 
 
@@ -22,8 +22,8 @@ def environment(device: torch.device | str = "cpu") -> Environment:
     """
     place = torch.device(device)
     return Environment(
-        fairbench=fairbench.__version__,
-        git_commit=git_commit(Path(fairbench.__file__).resolve().parents[1]),
+        fairbench=__version__,
+        git_commit=git_commit(Path(__file__).resolve().parents[2]),
         python=platform.python_version(),
         torch=torch.__version__,
         device=f"cuda ({torch.cuda.get_device_name(place)})" if place.type == "cuda" else place.type,

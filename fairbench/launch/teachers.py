@@ -131,5 +131,5 @@ def _cure(role: str, track: Track) -> str:
         return f"name one: --teacher NAME, a base of the track ({', '.join(track.bases) or 'none'}), or --teacher FILE"
     return (
         f"make one with `fairbench run --track {track.name} --methods natural --init scratch` and give its "
-        f"model.safetensors as --teacher {role}=FILE"
+        f"last.safetensors as --teacher {role}=FILE"
     )

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
 from fairbench.data import Split
@@ -18,6 +19,7 @@ from fairbench.errors import UsageError
 from fairbench.evaluation.evaluator import evaluate
 from fairbench.evaluation.journal import JOURNAL_NAME
 from fairbench.evaluation.predictions import PREDICTIONS_NAME, read_predictions
+from fairbench.progress import Silent
 
 ATTACKS = ["clean", "pgd20"]
 EPS = 0.1
@@ -110,6 +112,7 @@ def test_a_finished_evaluation_is_not_run_again(network, digits, tmp_path):
     first = run(model, digits, tmp_path)
     model.asked = 0
     second = run(model, digits, tmp_path)
+    assert second.seconds > 0
     assert model.asked <= 4
     assert second.conditions == first.conditions
 
@@ -136,6 +139,11 @@ def other_weights(network, digits):
     return {}, digits
 
 
+def other_layers(network, digits):
+    network[0][0][2] = nn.LeakyReLU(0.3)
+    return {}, digits
+
+
 def other_data(network, digits):
     return {}, Split(255 - digits.images, digits.labels)
 
@@ -152,6 +160,7 @@ def other_seed(network, digits):
     ("change", "words"),
     [
         (other_weights, "weights_sha256 was"),
+        (other_layers, "structure_sha256 was"),
         (other_data, "data_fingerprint was"),
         (other_epsilon, r"epsilon was 0\.1, now 0\.2"),
         (other_seed, "seed was 0, now 1"),
@@ -168,6 +177,23 @@ def test_a_journal_about_something_else_is_refused_and_kept(network, digits, who
     renewed = evaluate(network, data, **call, fresh=True)
     written = read_predictions(whole).by_condition["pgd20"]
     assert (written == renewed.predictions["pgd20"]).all()
+
+
+def test_fresh_leaves_nothing_of_before(network, digits, whole):
+    with pytest.raises(Killed):
+        run(network, digits, whole, fresh=True, progress=KillAfter(1))
+    assert not (whole / PREDICTIONS_NAME).exists()
+    assert (whole / JOURNAL_NAME).read_text().count("batch_of") == 1
+
+
+def test_a_second_process_waits_for_the_first(network, digits, tmp_path):
+    class Impatient(Silent):
+        def say(self, line):
+            raise Killed(line)
+
+    with FileLock(tmp_path / ".evaluation.lock"), pytest.raises(Killed, match="waiting for another process"):
+        run(network, digits, tmp_path, progress=Impatient())
+    run(network, digits, tmp_path, progress=Impatient())
 
 
 def test_damage_before_the_last_line_is_refused(network, digits, whole):

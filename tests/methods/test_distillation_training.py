@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 from fairbench.models import create_model
-from fairbench.registry import compose
+from fairbench.registry import compose, entries
 from fairbench.training.trainer import Trainer
 
 WRITTEN = [
@@ -92,6 +92,11 @@ def test_it_trains_and_an_interruption_changes_nothing(train, tmp_path, written)
     assert len(log) == EPOCHS
     assert all(math.isfinite(row["loss"]) and row["loss"] > 0 for row in log)
     assert all(tensor.isfinite().all() for tensor in safetensors.torch.load(whole).values())
+
+
+def test_no_method_with_a_teacher_is_left_out():
+    taught = {name for name in entries() if "teacher" in compose(name).needs}
+    assert taught == {compose(written).entry.name for written in WRITTEN}
 
 
 @pytest.fixture

@@ -57,6 +57,9 @@ COMPOSITIONS = [
     "bat+awp",
     "bat+ema",
     "natural+awp",
+    "head_norm@trades+ema",
+    "spectral+awp",
+    "trix+swa",
 ]
 WRITTEN = [*METHODS, *COMPOSITIONS]
 QUICK = ["friendly_at", "fair_tat@friendly+ema", "wat", "dafa+awp", "fairly_at@trades+awp+swa", "faal@mart+awp"]

@@ -55,7 +55,6 @@ def stopped_by_hand(problem, *, rule, tau, steps, step_size=0.03):
         counter, count, right = tau, 0, 0
         for _ in range(steps):
             wrong = int(network(z[None]).argmax()) != int(y)
-            right += not wrong
             if rule == "cfa":
                 counter -= wrong
                 if counter <= 0:
@@ -65,6 +64,7 @@ def stopped_by_hand(problem, *, rule, tau, steps, step_size=0.03):
                 break
             else:
                 counter -= wrong
+            right += not wrong
             previous, z = z, one_step(network, z, y, x=x, epsilon=epsilon, step_size=step_size)
             count += 1
         points.append(z)
@@ -99,9 +99,10 @@ def test_an_early_stop_freezes_each_sample_as_the_paper_s_own_loop_does(tiny, se
     case = problem(tiny, seed)
     tau = 0 if rule == "last clean" else tau
     end = ascend(case, steps=steps, early_stop=EarlyStop(labels=case[2], tau=tau, **RULES[rule]))
-    expected, made, _ = stopped_by_hand(case, rule=rule, tau=tau, steps=steps)
+    expected, made, correct = stopped_by_hand(case, rule=rule, tau=tau, steps=steps)
     torch.testing.assert_close(end.x_adv, expected, rtol=0, atol=1e-12)
     assert end.steps.tolist() == made
+    assert end.correct_steps.tolist() == correct
 
 
 def test_the_cases_above_hold_samples_that_stop_at_once_later_and_never(tiny):

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from fairbench.registry import compose
 from fairbench.training.averaging import Swa
+from fairbench.training.trainer import Trainer
 
 EPOCHS = 4
 
@@ -92,3 +95,28 @@ def test_a_saved_average_goes_on_with_its_count(tiny):
     for one, other in zip(parts[0].reported().parameters(), parts[1].reported().parameters(), strict=True):
         assert torch.equal(one, other)
     assert float(parts[1].reported().weight.detach()[0, 0]) == pytest.approx((1 + 4) / 2)
+
+
+def test_in_a_run_the_statistics_come_from_the_training_images_and_the_batches_stay_the_same(
+    tiny, digit_splits, tmp_path
+):
+    def run(written):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(72, 10))
+        folder = tmp_path / written
+        plan = tiny.plan(epochs=2, steps_per_epoch=2)
+        trainer = Trainer(compose(written).recipe(), network, digit_splits, plan, folder, device=torch.device("cpu"))
+        trainer.run()
+        return trainer, load_file(folder / "last.safetensors")
+
+    trainer, averaged = run("pgd_at+swa?start=0")
+    images = list(trainer.loader.images_again(2))
+    assert [len(batch) for batch in images] == [40, 40]
+    convolved = [nn.functional.conv2d(x, averaged["0.weight"], averaged["0.bias"]) for x in images]
+    torch.testing.assert_close(
+        averaged["1.running_mean"], torch.stack([c.mean(dim=(0, 2, 3)) for c in convolved]).mean(dim=0)
+    )
+    raw, _ = run("pgd_at")
+    # A look at the training images draws from a stream of its own.
+    assert all(torch.equal(a, b) for a, b in zip(raw.network.parameters(), trainer.network.parameters(), strict=True))
