@@ -1,4 +1,4 @@
-"""The registry of methods and objectives: who they are, and how a written form becomes parts."""
+"""The registry of methods and objectives: who they are and where they come from."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fairbench.composition import NAME, WrittenForm, parse_written_form
 from fairbench.errors import FairbenchError, UsageError, unknown_name
 from fairbench.files import sha256_file
-from fairbench.protocol.schema import validated
 from fairbench.training.averaging import Averaging, Ema, Fawa, Swa
 from fairbench.training.awp import Awp
 from fairbench.training.method import Method, Objective, Part
-from fairbench.training.trainer import Recipe
+from fairbench.written_form import NAME
 
 MODIFIERS: dict[str, type[Awp] | type[Averaging]] = {"awp": Awp, "ema": Ema, "swa": Swa, "fawa": Fawa}
 BUILT_IN = "built-in"
@@ -196,6 +194,25 @@ def find_entry(name: str) -> Entry:
     return known[name]
 
 
+def objective_names() -> list[str]:
+    """The names that can stand after @."""
+    entries()
+    return sorted(_objectives)
+
+
+def objective_entry(name: str) -> Entry:
+    """The entry that stands after @ under a name of ``objective_names()``."""
+    return _entries[_objectives[name]]
+
+
+def objective_class(name: str) -> type[Objective]:
+    """The class of an objective."""
+    part = objective_entry(name).part
+    if not issubclass(part, Objective):
+        raise TypeError(f"{name} is registered as an objective but is a {part.__name__}")
+    return part
+
+
 @cache
 def _built_in_methods() -> None:
     package = importlib.import_module("fairbench.methods")
@@ -227,181 +244,3 @@ def _from(origin: str, load: Callable[[], Any]) -> None:
 def _restore(table: dict[str, Any], content: dict[str, Any]) -> None:
     table.clear()
     table.update(content)
-
-
-@dataclass(frozen=True)
-class Composition:
-    """A written form with its names looked up and its options sorted to the parts."""
-
-    form: WrittenForm
-    entry: Entry
-    objective: str
-    modifiers: tuple[str, ...]
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """part name -> option -> value, checked."""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """What method and objective must be given besides data."""
-        return tuple(dict.fromkeys((*self.entry.needs, *_entries[_objectives[self.objective]].needs)))
-
-    @property
-    def written(self) -> str:
-        """The shortest written form: what is the default is left out."""
-        objective = None if self.objective == self.entry.objective else self.objective
-        modifiers = tuple(name for name in self.modifiers if name not in _default_modifiers(self.entry))
-        return str(WrittenForm(self.entry.name, objective, modifiers, self.form.options))
-
-    def recipe(self) -> Recipe:
-        """Fresh parts, ready to be bound."""
-        objective_class = _objective_class(self.objective)
-        objective = objective_class(
-            validated(objective_class.Options, self.options[self.objective], place=self.written)
-        )
-        if issubclass(self.entry.part, Method):
-            values = self.options[self.entry.name]
-            method = self.entry.part(validated(self.entry.part.Options, values, place=self.written), objective)
-        else:
-            method = Method(validated(Method.Options, self.options[STEP], place=self.written), objective)
-        wrapped: dict[str, Any] = {}
-        for name in self.modifiers:
-            part = MODIFIERS[name](validated(MODIFIERS[name].Options, self.options[name], place=self.written))
-            wrapped["awp" if isinstance(part, Awp) else "averaging"] = part
-        return Recipe(method=method, **wrapped)
-
-
-def compose(text: str, *, track: str | None = None) -> Composition:
-    """Look up the names of a written form and check its options.
-
-    Args:
-        text: one written form.
-        track: whose scaled defaults are taken; None takes the published ones.
-
-    Raises:
-        UsageError: for unknown names or options, and for a combination that makes no sense.
-    """
-    form = parse_written_form(text)
-    entry = find_entry(form.method)
-    objective = _chosen_objective(form, entry)
-    modifiers = _chosen_modifiers(form, entry)
-    parts = _parts(entry, objective, modifiers)
-    given = _homes(form.options, parts, text)
-    scaled = {_home(key, parts, text): v for key, v in _scaled_options(entry, track, objective, parts).items()}
-    defaults, resolved = (_resolved(values, parts, text) for values in (scaled, scaled | given))
-    departing = {(part, option) for part, option in given if resolved[part][option] != defaults[part][option]}
-    written = replace(form, options=_shortest(departing, parts, resolved))
-    return Composition(written, entry, objective, modifiers, resolved)
-
-
-_Home = tuple[str, str]
-"""part and option."""
-
-
-def _homes(options: Mapping[str, Any], parts: Mapping[str, type[Part]], text: str) -> dict[_Home, Any]:
-    homes: dict[_Home, Any] = {}
-    for key, value in options.items():
-        home = _home(key, parts, text)
-        if home in homes:
-            raise UsageError(f"method {text!r} sets the option {'.'.join(home)} twice")
-        homes[home] = value
-    return homes
-
-
-def _resolved(values: Mapping[_Home, Any], parts: Mapping[str, type[Part]], text: str) -> dict[str, dict[str, Any]]:
-    by_part = {name: {option: v for (home, option), v in values.items() if home == name} for name in parts}
-    return {
-        name: validated(part.Options, by_part[name], place=f"method {text}").model_dump(mode="json")
-        for name, part in parts.items()
-    }
-
-
-def _shortest(
-    homes: set[_Home], parts: Mapping[str, type[Part]], resolved: Mapping[str, Mapping[str, Any]]
-) -> dict[str, str]:
-    """The options as they are written shortest, so that one configuration has one written form."""
-    written = {}
-    for part, option in homes:
-        is_alone = sum(option in other.Options.model_fields for other in parts.values()) == 1
-        value = resolved[part][option]
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        written[option if is_alone else f"{part}.{option}"] = text
-    return written
-
-
-def _scaled_options(entry: Entry, track: str | None, objective: str, parts: Mapping[str, type[Part]]) -> dict[str, Any]:
-    # A default for a modifier or objective that this composition leaves out has no home and no meaning.
-    values = _defaults(entry, track, objective)
-    return {key: value for key, value in values.items() if "." not in key or key.split(".")[0] in parts}
-
-
-def schedule_defaults(entry: Entry, track: str) -> dict[str, Any]:
-    """The method's own schedule on a track, as keys of Schedule."""
-    values = _defaults(entry, track)
-    return {key.removeprefix(SCHEDULE_PREFIX): v for key, v in values.items() if key.startswith(SCHEDULE_PREFIX)}
-
-
-def _defaults(entry: Entry, track: str | None, objective: str = "") -> dict[str, Any]:
-    return {
-        key: value
-        for place in (ANY_TRACK, f"@{objective}", track or "")
-        for key, value in entry.defaults.get(place, {}).items()
-    }
-
-
-def _parts(entry: Entry, objective: str, modifiers: tuple[str, ...]) -> dict[str, type[Part]]:
-    parts: dict[str, type[Part]] = {objective: _objective_class(objective)}
-    parts[entry.name if issubclass(entry.part, Method) else STEP] = (
-        entry.part if issubclass(entry.part, Method) else Method
-    )
-    return parts | {name: MODIFIERS[name] for name in modifiers}
-
-
-def _objective_class(objective: str) -> type[Objective]:
-    part = _entries[_objectives[objective]].part
-    assert issubclass(part, Objective)
-    return part
-
-
-def _default_modifiers(entry: Entry) -> tuple[str, ...]:
-    return entry.part.default_modifiers if issubclass(entry.part, Method) else ()
-
-
-def _chosen_objective(form: WrittenForm, entry: Entry) -> str:
-    if form.objective is None:
-        return entry.objective
-    if form.objective not in _objectives:
-        raise unknown_name("objective", form.objective, _objectives)
-    if not issubclass(entry.part, Method):
-        raise UsageError(f"{entry.name} is an objective itself, it cannot stand on @{form.objective}")
-    if form.objective not in entry.objectives:
-        raise UsageError(
-            f"{entry.name}@{form.objective} makes no sense: {entry.name} works on {', '.join(entry.objectives)}"
-        )
-    return form.objective
-
-
-def _chosen_modifiers(form: WrittenForm, entry: Entry) -> tuple[str, ...]:
-    for name in form.modifiers:
-        if name not in MODIFIERS:
-            raise unknown_name("modifier", name, MODIFIERS)
-    averages = [name for name in form.modifiers if issubclass(MODIFIERS[name], Averaging)]
-    if len(averages) > 1:
-        raise UsageError(f"{form} averages the weights twice ({' and '.join(averages)}); keep one of them")
-    defaults = [name for name in _default_modifiers(entry) if not (averages and issubclass(MODIFIERS[name], Averaging))]
-    return tuple(sorted({*form.modifiers, *defaults}))
-
-
-def _home(key: str, parts: Mapping[str, type[Part]], text: str) -> _Home:
-    part, _, option = key.rpartition(".")
-    if part:
-        if part not in parts:
-            raise unknown_name(f"part in the option {key!r} of {text!r}:", part, parts)
-        homes = [part]
-    else:
-        homes = [name for name, candidate in parts.items() if option in candidate.Options.model_fields]
-    known = sorted({field for name in (homes or parts) for field in parts[name].Options.model_fields})
-    if not homes or option not in parts[homes[0]].Options.model_fields:
-        raise unknown_name(f"option of {text!r}:", option, known)
-    if len(homes) > 1:
-        raise UsageError(f"option {option!r} of {text!r} is known to {' and '.join(homes)}; write {homes[0]}.{option}")
-    return homes[0], option

@@ -59,7 +59,7 @@ def make_setting(network: nn.Module, *, seed: int = 0, num_classes: int = 4, **c
 
 def bound(written: str, network: nn.Module, **changes):
     """The method of a written form, bound to a setting."""
-    from fairbench.registry import compose
+    from fairbench.compose import compose
 
     return compose(written).recipe().method.bind(make_setting(network, **changes))
 

@@ -26,7 +26,7 @@ LADDER = (
     "launch",
     "cli",
 )
-ROOM_OF_FILE = {"composition": "registry"}
+ROOM_OF_FILE = {"written_form": "registry", "compose": "registry"}
 RUNGS = {**dict.fromkeys(GROUND, 0), **{room: height for height, room in enumerate(LADDER, start=1)}}
 METHOD_BY_NAME = re.compile(r"(fairbench\.)?methods\.[A-Za-z_]\w*")
 
@@ -150,8 +150,8 @@ def tree(tmp_path):
             "fairbench/losses/__init__.py": "from fairbench.losses.simple import loss",
             "fairbench/losses/simple.py": "import torch",
             "fairbench/training/step.py": "from fairbench.losses import loss\nfrom fairbench.errors import UsageError",
-            "fairbench/registry.py": "import fairbench.training.step\nfrom fairbench.composition import NAME",
-            "fairbench/composition.py": "from fairbench import errors",
+            "fairbench/registry.py": "import fairbench.training.step\nfrom fairbench.written_form import NAME",
+            "fairbench/written_form.py": "from fairbench import errors",
             "fairbench/cli/main.py": "from fairbench import __version__\nfrom fairbench.registry import entries",
             "methods/__init__.py": "",
             "methods/good.py": "import fairbench\nfrom fairbench.registry import ANY_TRACK\nimport fairbench.losses",
@@ -179,7 +179,7 @@ def test_a_sound_tree_passes(tree):
         ("fairbench/losses/simple.py", "import fairbench.training.step as step"),
         ("fairbench/losses/simple.py", "def late():\n    from fairbench.cli.main import main"),
         ("fairbench/losses/simple.py", "if TYPE_CHECKING:\n    from fairbench.registry import Entry"),
-        ("fairbench/training/step.py", "from fairbench.composition import parse"),
+        ("fairbench/training/step.py", "from fairbench.written_form import parse"),
         ("fairbench/errors.py", "from fairbench.losses import loss"),
         ("fairbench/training/step.py", "from . import other"),
         ("fairbench/training/step.py", "from fairbench.methods.good import Good"),
@@ -213,8 +213,8 @@ def test_a_method_that_knows_too_much_is_found(tree, line):
     ("file", "line"),
     [
         ("fairbench/losses/simple.py", "from fairbench.losses import loss"),
-        ("fairbench/composition.py", "from fairbench.registry import entries"),
-        ("fairbench/composition.py", "def late():\n    import fairbench.registry"),
+        ("fairbench/written_form.py", "from fairbench.registry import entries"),
+        ("fairbench/written_form.py", "def late():\n    import fairbench.registry"),
     ],
 )
 def test_modules_that_import_each_other_are_found(tree, file, line):

@@ -46,7 +46,8 @@ def show_method(
     import inspect
 
     from fairbench.cli.output import print_fields, print_json
-    from fairbench.registry import compose, load_plugin, schedule_defaults
+    from fairbench.compose import compose, schedule_defaults
+    from fairbench.registry import load_plugin
 
     for path in plugin or []:
         load_plugin(path)

@@ -38,13 +38,13 @@ def run(
     """
     from fairbench.cli.arguments import comma_list, data_folder, seed_list
     from fairbench.cli.output import make_progress, print_json
-    from fairbench.composition import split_written_forms
     from fairbench.launch.cells import Request, resolve
     from fairbench.launch.device import resolve_device
     from fairbench.launch.overrides import parse_assignments
     from fairbench.launch.run import data_loader, run_cell
     from fairbench.launch.teachers import parse_teachers
     from fairbench.registry import load_plugin
+    from fairbench.written_form import split_written_forms
 
     for path in plugin or []:
         load_plugin(path)

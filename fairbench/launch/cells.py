@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fairbench.compose import Composition, compose, schedule_defaults
 from fairbench.errors import UsageError
 from fairbench.launch.bases import SCRATCH, Start, find_start
 from fairbench.launch.overrides import changed_track
 from fairbench.launch.teachers import Teacher, check_all_used, find_teachers, teacher_label
 from fairbench.protocol.track import Schedule, Track, load_track
-from fairbench.registry import Composition, compose, schedule_defaults
 
 BASE_PREFIX = "base:"
 _NOT_CONFIGURED = {"scratch_schedule", "summary", "title", "bases", "teachers"}

@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from pyautoattack import AutoAttack
+from torch import nn
 
 from fairbench.attacks import apgd, autoattack, cw, fab, fgsm, pgd, square
 
@@ -22,6 +23,17 @@ def reference(case, images, attacks, *, norm="linf", eps=None, seed=0):
         runner.fab.n_restarts = runner.apgd.n_restarts = 1
         _, answers = runner.run_standard_evaluation(case.x[:images], case.y[:images], batch_size=500)
     return answers == case.y[:images]
+
+
+class FourClasses(nn.Module):
+    """The first four logits of a network."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x)[:, :4]
 
 
 def own(case, images, attacks=None, eps=None, **options):
@@ -113,12 +125,16 @@ def test_what_one_member_breaks_the_ensemble_breaks(digits):
 
 @pytest.mark.parametrize("member", ["apgd-ce", "apgd-t", "fab-t", "square"])
 def test_batches_order_and_halves_change_nothing(digits, member):
-    images = 10 if member.endswith("-t") else 70
+    network, images = digits.network, 70
     x, y, eps = digits.x[:images], digits.y[:images], digits.eps
+    if member.endswith("-t"):
+        # Four classes have three targets, which keeps the slow members short.
+        network, images, kept = FourClasses(digits.network).eval(), 10, digits.y < 4
+        x, y = digits.x[kept][:images], digits.y[kept][:images]
 
     def attack(rows, batch_size):
         return autoattack(
-            digits.network,
+            network,
             x[rows],
             y[rows],
             eps=eps,

@@ -6,7 +6,7 @@ from fairbench.methods.dafa import distance_aware_weights
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairbench.registry import compose
+from fairbench.compose import compose
 from fairbench.training.feedback import Feedback
 from fairbench.training.seams import Terms, Views
 from fairbench.training.statistics import EpochStatistics

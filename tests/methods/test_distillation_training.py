@@ -8,8 +8,9 @@ import pytest
 import safetensors.torch
 import torch
 
+from fairbench.compose import compose
 from fairbench.models import create_model
-from fairbench.registry import compose, entries
+from fairbench.registry import entries
 from fairbench.training.trainer import Trainer
 
 WRITTEN = [

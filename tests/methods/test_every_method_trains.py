@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fairbench.compose import compose
 from fairbench.models import create_model
 from fairbench.protocol.track import TrainingAttack
-from fairbench.registry import compose, entries
+from fairbench.registry import entries
 from fairbench.training.trainer import Trainer
 
 METHODS = [name for name, entry in entries().items() if not {"teacher", "clean teacher"} & set(compose(name).needs)]

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairbench.compose import compose
 from fairbench.losses import cross_entropy
 from fairbench.metrics import class_false_positive_score
-from fairbench.registry import compose
 from fairbench.training.feedback import Feedback
 from fairbench.training.seams import Terms, Views
 from fairbench.training.statistics import EpochStatistics

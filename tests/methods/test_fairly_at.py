@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairbench.registry import compose
+from fairbench.compose import compose
 from fairbench.training.seams import Batch, Views
 
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
+from fairbench.compose import compose
 from fairbench.losses import cross_entropy
-from fairbench.registry import compose
 from fairbench.training.seams import Batch, Inner
 
 

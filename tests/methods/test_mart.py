@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairbench.compose import compose
 from fairbench.losses import boosted_cross_entropy, cross_entropy
-from fairbench.registry import compose
 from fairbench.training.seams import Batch, Views
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fairbench.compose import compose
 from fairbench.models import create_model
 from fairbench.protocol.track import track_names
-from fairbench.registry import ANY_TRACK, compose, entries
+from fairbench.registry import ANY_TRACK, entries
 from fairbench.training.trainer import Trainer
 
 

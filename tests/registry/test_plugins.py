@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from fairbench.compose import compose
 from fairbench.errors import UsageError
 
 
@@ -13,7 +14,7 @@ def test_a_plug_in_with_a_dataclass_and_postponed_annotations_loads(own_registry
     entry = own_registry.find_entry("mine")
     assert "my_plugin.py" in entry.origin
     assert entry.summary == "A method of my own."
-    method = own_registry.compose("mine?strength=0.7").recipe().method.bind(tiny.setting(tiny.network()))
+    method = compose("mine?strength=0.7").recipe().method.bind(tiny.setting(tiny.network()))
     assert method.options.strength == 0.7
 
 

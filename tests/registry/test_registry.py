@@ -5,8 +5,9 @@ import re
 import pytest
 
 import fairbench
+from fairbench.compose import compose, schedule_defaults
 from fairbench.errors import UsageError
-from fairbench.registry import compose, entries, find_entry, schedule_defaults
+from fairbench.registry import entries, find_entry
 from fairbench.training.averaging import Ema, Fawa
 from fairbench.training.awp import Awp
 
@@ -173,7 +174,7 @@ def register(registry, name, **options):
 
 def test_a_method_registered_in_this_process_is_found_and_is_not_called_built_in(own_registry):
     part = register(own_registry, "mine", objectives=("at", "trades"))
-    composition = own_registry.compose("mine@trades?beta=2")
+    composition = compose("mine@trades?beta=2")
     assert composition.entry.part is part
     assert composition.recipe().method.objective.options.beta == 2
     assert composition.entry.origin != "built-in"

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from fairbench.compose import compose
 from fairbench.errors import UsageError
 from fairbench.models import create_model
-from fairbench.registry import compose
 from fairbench.training.trainer import Trainer
 
 EPOCHS, STEPS = 4, 3

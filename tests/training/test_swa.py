@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from fairbench.registry import compose
+from fairbench.compose import compose
 from fairbench.training.averaging import Swa
 from fairbench.training.trainer import Trainer
 

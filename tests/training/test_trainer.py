@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from fairbench.compose import compose
 from fairbench.data import Dataset, load_dataset
 from fairbench.errors import WorkError
 from fairbench.models import create_model
 from fairbench.protocol.track import Augmentation, Selection
-from fairbench.registry import compose
 from fairbench.training.trainer import Trainer
 
 

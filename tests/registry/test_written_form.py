@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairbench.composition import WrittenForm, parse_written_form, split_written_forms
 from fairbench.errors import UsageError
+from fairbench.written_form import WrittenForm, parse_written_form, split_written_forms
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 keys = st.from_regex(r"([a-z][a-z0-9_]{0,5}\.)?[a-z][a-z0-9_]{0,5}", fullmatch=True)
