@@ -74,7 +74,9 @@ def _contradiction(condition: ConditionRecord, num_classes: int) -> str:
         counted = condition_record(condition.confusion, settings=condition.settings, seconds=condition.seconds)
     except ValueError as error:
         return str(error)
-    for name, expected in counted.model_dump(exclude={"settings", "seconds"}).items():
+    if not set(counted.undefined) <= set(condition.undefined):
+        return f"undefined gives no reason for {', '.join(set(counted.undefined) - set(condition.undefined))}"
+    for name, expected in counted.model_dump(exclude={"settings", "seconds", "undefined"}).items():
         written = getattr(condition, name)
         if not _agree(written, expected):
             return f"{name} = {written}, but its counts say {expected}"
@@ -86,6 +88,4 @@ def _agree(written: Any, expected: Any) -> bool:
         return math.isclose(written, expected, rel_tol=0, abs_tol=_TOLERANCE)
     if isinstance(expected, list) and isinstance(written, list):
         return len(written) == len(expected) and all(map(_agree, written, expected))
-    if isinstance(expected, dict) and isinstance(written, dict):
-        return expected.items() <= written.items()
     return written == expected

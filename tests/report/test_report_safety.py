@@ -4,9 +4,10 @@ import hashlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from parsed_page import Page
-from synthetic import make_values, write_values
+from synthetic import make_condition, make_values, write_values
 
 from fairbench.report.render import write_report
 from fairbench.report.wording import cell_text, clean, safe_link
@@ -74,10 +75,9 @@ def hostile_values(text, *, classes, init):
     values["environment"] |= dict.fromkeys(("fairbench", "git_commit", "python", "torch", "device"), text)
     for condition in values["conditions"].values():
         condition |= {"settings": {text: text}, "undefined": {text: text}}
-    values["conditions"]["aa"] |= {
-        "class_false_positive_score": None,
-        "undefined": {"class_false_positive_score": text},
-    }
+    flawless = np.eye(len(classes), dtype=int) * 12
+    why = {"class_false_positive_score": text}
+    values["conditions"]["aa"] = make_condition(flawless, settings={text: text}, undefined=why)
     return values
 
 
