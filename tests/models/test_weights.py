@@ -147,7 +147,8 @@ def test_old_torch_files_truncated_anywhere(tmp_path, fraction):
     torch.save(tiny().state_dict(), path, _use_new_zipfile_serialization=False)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(fraction * len(whole))])
-    refuses(tiny(), path, "is truncated or no")
+    # Cut inside the name of a class, it names another one.
+    refuses(tiny(), path, "is truncated or no|holds more than tensors")
 
 
 class Attack:
