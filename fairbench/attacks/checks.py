@@ -60,6 +60,8 @@ def _gradient_calls(model: Logits, x: Tensor) -> bool:
         seen = seen or (event == "call" and frame.f_code in watched)
 
     before = sys.getprofile()
+    if before is not None and not callable(before):
+        return False  # a profiler written in C is at work, and it cannot be put back
     sys.setprofile(note)
     try:
         # With gradients on, as a defence that optimises its input needs them.

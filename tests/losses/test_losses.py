@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairbench.losses import (
+    boosted_cross_entropy,
     class_counts,
     class_means,
     class_sums,
@@ -15,6 +16,7 @@ from fairbench.losses import (
     kl_divergence,
     margin,
     probability_margin,
+    softened_kl,
 )
 
 finite = st.floats(-30, 30, allow_subnormal=False)
@@ -89,6 +91,27 @@ def test_margins_compare_the_label_with_the_best_other_class(case):
     of_probabilities = probability_margin(*tensors(rows, labels))
     assert of_probabilities.tolist() == pytest.approx(expected([softmax(row) for row in rows]), abs=1e-9)
     assert of_probabilities.abs().max() <= 1
+
+
+@given(logits_and_labels())
+def test_boosted_cross_entropy_adds_the_log_of_what_the_best_other_class_leaves(case):
+    rows, labels = case
+    expected = []
+    for row, y in zip(rows, labels, strict=True):
+        p = softmax(row)
+        best_other = max(value for k, value in enumerate(p) if k != y)
+        expected.append(-math.log(p[y]) - math.log(1.0001 - best_other))
+    assert boosted_cross_entropy(*tensors(rows, labels)).tolist() == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("temperature", [1, 0.5, 4.0])
+def test_softened_kl_divides_both_logits_and_multiplies_by_the_squared_temperature(temperature):
+    teacher, student = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(4)).double()
+    expected = []
+    for z, s in zip(teacher.tolist(), student.tolist(), strict=True):
+        p, q = (softmax([value / temperature for value in row]) for row in (z, s))
+        expected.append(temperature**2 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)))
+    assert softened_kl(teacher, student, temperature).tolist() == pytest.approx(expected, rel=1e-9)
 
 
 def test_margin_above_zero_means_misclassified():
