@@ -36,7 +36,7 @@ def assert_same(before, after):
 
 def test_modes_flags_gradients_and_buffers_are_untouched(mixed, few_digits, micro_batch):
     before = state(mixed)
-    evaluate(mixed, few_digits.take(torch.arange(10)), ["clean", "fgsm", "pgd20", "aa"], eps=0.1, square_queries=5)
+    evaluate(mixed, few_digits, ["clean", "fgsm", "pgd20", "cw20", "square"], eps=0.1, square_queries=5)
     assert_same(before, state(mixed))
 
 
