@@ -133,8 +133,8 @@ def test_a_threshold_beyond_reach_never_changes_the_average_and_an_ema_stands_in
 
 
 def test_fawa_takes_in_only_the_epochs_whose_weakest_class_passes(tiny, network):
-    weakest = (0.9, 0.1, 0.25, 0.1, 0.2, 0.19, 0.5, 0.0)
-    part = Fawa(Fawa.Options(decay=0.7, start=0.125, threshold=0.2))
+    weakest = (0.9, 0.1, 0.3, 0.1, 0.25, 0.24, 0.5, 0.0)
+    part = Fawa(Fawa.Options(decay=0.7, start=0.125, threshold=0.25))
     raw, reported, notes = trajectory(tiny, part, network, weakest=weakest)
     # The first epoch is before the start; epochs 2, 4, 6 (from 0) pass, and the first of them is copied.
     passing = recurrence([raw[2], raw[4], raw[6]], 0.7, 0)
@@ -177,10 +177,10 @@ def test_the_averaged_network_is_in_eval_mode_and_its_buffers_are_its_own(tiny, 
 
 
 @pytest.mark.parametrize("make", [Ema, lambda: Fawa(Fawa.Options(start=0, threshold=0.5))])
-def test_a_saved_average_goes_on_as_if_nothing_had_happened(tiny, network, make):
+@pytest.mark.parametrize("weakest", [(0.1, 0.7, 0.2, 0.8), (0.1, 0.2, 0.3, 0.8)])
+def test_a_saved_average_goes_on_as_if_nothing_had_happened(tiny, network, make, weakest):
     feedback = ScriptedFeedback(tiny)
     part = make().bind(tiny.setting(network))
-    weakest = (0.1, 0.7, 0.2, 0.8)
     for epoch in range(2):
         scramble(network, epoch)
         part.end_epoch(feedback.after(epoch + 1, weakest[epoch]))

@@ -102,6 +102,15 @@ def test_the_weights_are_those_of_a_scalar_root_finder(count, divergence, root):
             assert weights == pytest.approx(root(losses, tau), abs=1e-10), f"{name}, tau {tau}"
 
 
+@pytest.mark.parametrize("share", [0.99, 1 - 1e-6, 1.0])
+def test_just_within_reach_of_the_worst_classes_alone(share):
+    for count in (2, 10):
+        for name, losses in problems(count).items():
+            tau = share * math.log(count / (losses == losses.max()).sum())
+            weights = worst_case_weights(torch.from_numpy(losses), tau, "kl").numpy()
+            assert weights == pytest.approx(kl_root(losses, tau), abs=1e-10), name
+
+
 PRINTED = {
     (0.25, "reverse_kl"): (0.506026, 0.147326, 0.096188, 0.179057, 0.071403),
     (0.25, "kl"): (0.457135, 0.180491, 0.089901, 0.227695, 0.044779),

@@ -166,17 +166,18 @@ class Flickering(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("rearm", "tau", "wrong_at", "steps"),
+    ("rearm", "tau", "wrong_at", "steps", "correct"),
     [
-        (True, 2, {0, 3, 5}, 5),  # the third misclassified check finds the counter used up
-        (True, 2, {0, 3}, 9),  # never misclassified again: never stopped
-        (False, 2, {0, 3}, 3),  # the second misclassified check uses the counter up, and that ends it
-        (False, 0, set(), 0),  # CFA: no patience, no step
-        (True, 0, set(), 9),
+        (True, 2, {0, 3, 5}, 5, 3),  # the third misclassified check finds the counter used up
+        (True, 2, {0, 3}, 9, 7),  # never misclassified again: never stopped
+        (False, 2, {0, 3}, 3, 2),  # the second misclassified check uses the counter up, and that ends it
+        (False, 0, set(), 0, 0),  # CFA: no patience, no step
+        (True, 0, set(), 9, 9),
     ],
 )
-def test_what_a_used_up_counter_means(rearm, tau, wrong_at, steps):
+def test_what_a_used_up_counter_means(rearm, tau, wrong_at, steps, correct):
     x = torch.full((1, 1, 2, 2), 0.5)
+    stop = EarlyStop(labels=torch.tensor([0]), tau=tau, rearm=rearm)
     end = projected_ascent(
         Flickering(wrong_at),
         x,
@@ -185,9 +186,9 @@ def test_what_a_used_up_counter_means(rearm, tau, wrong_at, steps):
         epsilon=0.3,
         step_size=0.01,
         steps=9,
-        early_stop=EarlyStop(labels=torch.tensor([0]), tau=tau, rearm=rearm),
+        early_stop=stop,
     )
-    assert end.steps.tolist() == [steps]
+    assert (end.steps.tolist(), end.correct_steps.tolist()) == ([steps], [correct])
     torch.testing.assert_close(end.x_adv, x + 0.01 * steps)
 
 

@@ -9,7 +9,8 @@ import torch
 from fairbench.compose import compose
 from fairbench.errors import UsageError
 from fairbench.models import create_model
-from fairbench.training.trainer import Trainer
+from fairbench.training.method import Method
+from fairbench.training.trainer import Recipe, Trainer
 
 EPOCHS, STEPS = 4, 3
 FILES = ("last.safetensors", "model.safetensors")
@@ -42,13 +43,13 @@ class InterruptedProgress:
 def start(tiny, digit_splits):
     """Fresh objects every time, as a new process would have; the progress tells what was said."""
 
-    def run(written, folder, *, at=None, epochs=EPOCHS, network=None):
+    def run(written, folder, *, at=None):
         progress = InterruptedProgress(at)
         trainer = Trainer(
-            compose(written).recipe(),
-            network or create_model("cnn_tiny", image_shape=(1, 8, 8), seed=0),
+            compose(written).recipe() if isinstance(written, str) else written(),
+            create_model("cnn_tiny", image_shape=(1, 8, 8), seed=0),
             digit_splits,
-            tiny.plan(epochs=epochs, from_scratch=False),
+            tiny.plan(epochs=EPOCHS, from_scratch=False),
             folder,
             device=torch.device("cpu"),
             progress=progress,
@@ -82,6 +83,40 @@ def test_an_interruption_in_any_epoch_changes_nothing(start, tmp_path, written):
         assert (outcome.selected_epoch, outcome.last_epoch) == (undisturbed.selected_epoch, EPOCHS)
         assert progress.lines[:1] == ([f"resuming after epoch {epoch} of {EPOCHS}"] if epoch else progress.lines[:1])
         assert progress.done == EPOCHS * STEPS
+
+
+class LooksBack(Method):
+    """A method that looks at the epoch before when it starts a new one, and counts its steps."""
+
+    state_names = ("steps",)
+
+    def reset(self):
+        self.steps, self.seen = torch.tensor(0), torch.zeros(10)
+
+    def start_epoch(self, feedback):
+        if feedback.train is not None:
+            self.seen = feedback.train.adversarial.softmax.sum(dim=0)
+
+    def weigh(self, terms, batch):
+        self.steps += 1
+        return {"adversarial": (1 + self.seen[batch.y] / 10) / self.steps.sqrt()}
+
+    def diagnostics(self):
+        return {"seen": self.seen, "steps": self.steps}
+
+
+def test_a_method_finds_the_epoch_before_and_its_own_state_again(start, tmp_path):
+    def recipe():
+        return Recipe(method=LooksBack(objective=compose("pgd_at").recipe().method.objective))
+
+    start(recipe, tmp_path / "whole")
+    expected = results(tmp_path / "whole")
+    assert [row["steps"] for row in expected[0]] == [3, 6, 9, 12]
+    assert sum(expected[0][1]["seen"]) == pytest.approx(100, rel=1e-4)
+    with pytest.raises(InterruptionError):
+        start(recipe, tmp_path / "broken", at=2 * STEPS + 1)
+    start(recipe, tmp_path / "broken")
+    assert results(tmp_path / "broken") == expected
 
 
 def test_interruptions_in_a_row_change_nothing(start, tmp_path):
