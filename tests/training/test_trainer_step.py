@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fairbench.models import create_model
 from fairbench.compose import compose
+from fairbench.models import create_model
 from fairbench.training.awp import Awp
 from fairbench.training.method import Method
 from fairbench.training.seams import Views
