@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fairbench.errors import UsageError, unknown_name
@@ -124,9 +125,19 @@ def _shortest(
 
 
 def _scaled_options(entry: Entry, track: str | None, objective: str, parts: Mapping[str, type[Part]]) -> dict[str, Any]:
+    values = _options_of_objective(entry, track, objective) | _defaults(entry, track, objective)
     # A default for a modifier or objective that this composition leaves out has no home and no meaning.
-    values = _defaults(entry, track, objective)
     return {key: value for key, value in values.items() if "." not in key or key.split(".")[0] in parts}
+
+
+def _options_of_objective(entry: Entry, track: str | None, objective: str) -> dict[str, Any]:
+    # A method stands on the objective as it is on that track, but brings a schedule of its own.
+    below = objective_entry(objective)
+    if below is entry:
+        return {}
+    own = objective_class(objective).Options.model_fields
+    values = {f"{objective}.{k}" if k in own else k: v for k, v in _defaults(below, track).items()}
+    return {key: value for key, value in values.items() if "." in key and not key.startswith(SCHEDULE_PREFIX)}
 
 
 def schedule_defaults(entry: Entry, track: str) -> dict[str, Any]:
@@ -136,11 +147,11 @@ def schedule_defaults(entry: Entry, track: str) -> dict[str, Any]:
 
 
 def _defaults(entry: Entry, track: str | None, objective: str = "") -> dict[str, Any]:
-    return {
-        key: value
-        for place in (ANY_TRACK, f"@{objective}", track or "")
-        for key, value in entry.defaults.get(place, {}).items()
-    }
+    # The place that names fewer tracks counts more; the objective stands between anywhere and any track.
+    matching = [place for place in entry.defaults if fnmatchcase(track or "", place)]
+    rank = {ANY_TRACK: 0, f"@{objective}": 1}
+    places = sorted({*matching, f"@{objective}"}, key=lambda place: (rank.get(place, 2), len(place)))
+    return {key: value for place in places for key, value in entry.defaults.get(place, {}).items()}
 
 
 def _parts(entry: Entry, objective: str, modifiers: tuple[str, ...]) -> dict[str, type[Part]]:

@@ -27,7 +27,7 @@ SCHEDULE_PREFIX = "schedule."
 STEP = "step"
 """What the options of the plain step are called beside those of an objective."""
 ANY_TRACK = "*"
-"""key of ``defaults`` for settings that hold on every track that names no other."""
+"""key of ``defaults`` for settings that hold on every track that names no other; ``cifar100-*`` narrows it."""
 
 AnyPart = TypeVar("AnyPart", bound="type[Method] | type[Objective]")
 
@@ -50,8 +50,9 @@ class Entry:
     objectives: tuple[str, ...]
     """the objectives that make sense."""
     defaults: Mapping[str, Mapping[str, Any]]
-    """track -> option or ``schedule.*`` key -> value, where the paper's setting is scaled to a track; ``@objective`` ->
-    option -> value, where the paper's setting differs between objectives."""
+    """track -> option or ``schedule.*`` key -> value, where the paper's setting is scaled to a track; a track may be a
+    pattern such as ``cifar100-*``; ``@objective`` -> option -> value, where the paper's setting differs between
+    objectives."""
     origin: str
 
     @property
@@ -93,7 +94,8 @@ def register(
         objectives: all objectives that make sense; None is just the one (methods only).
         as_objective: the name after ``@`` (objectives only).
         defaults: track -> key -> value, for settings scaled to a track; ``schedule.epochs`` and the like, or options.
-            ``@trades`` in the place of a track -> option -> value, for settings that hold on that objective.
+            A track may be a pattern, ``cifar100-*`` or ``*``; the narrower one wins. ``@trades`` in the place of a
+            track -> option -> value, for settings that hold on that objective.
 
     Raises:
         UsageError: if the name is taken; a built-in name cannot be shadowed.

@@ -9,7 +9,7 @@ from pydantic import Field
 
 import fairbench
 from fairbench.losses import kl_divergence
-from fairbench.training.distillation import Distillation
+from fairbench.training.distillation import ELEMENT_MEAN_TRACKS, Distillation
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 
@@ -22,6 +22,7 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     family="distillation",
     needs=("teacher",),
     as_objective="adaad",
+    defaults={**ELEMENT_MEAN_TRACKS, "cifar100-*": {"kl_reduction": "batch_mean"}},
 )
 class AdaAd(Distillation):
     """Search where student and teacher disagree most, and match them there.

@@ -9,7 +9,7 @@ from pydantic import Field
 
 import fairbench
 from fairbench.losses import cross_entropy, softened_kl
-from fairbench.training.distillation import Distillation
+from fairbench.training.distillation import ELEMENT_MEAN_TRACKS, Distillation
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 
@@ -22,6 +22,7 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
     family="distillation",
     needs=("teacher",),
     as_objective="ard",
+    defaults=ELEMENT_MEAN_TRACKS,
 )
 class Ard(Distillation):
     """Match the teacher's clean prediction at adversarial examples.

@@ -21,7 +21,7 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     year=2023,
     link="https://arxiv.org/abs/2209.07534",
     as_objective="bat",
-    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 10}},
+    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 4}},
 )
 class BalanceAdversarialTraining(fairbench.Objective):
     """Train on the two points that bracket the decision boundary, and pull both towards the uniform prediction.

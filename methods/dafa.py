@@ -22,7 +22,7 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms
     link="https://arxiv.org/abs/2401.12532",
     objective="trades",
     objectives=("trades", "at"),
-    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 10}},
+    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 5}},
 )
 class Dafa(fairbench.Method):
     """Once, after a warm-up, shift loss weight and radius from easy classes to the hard ones that resemble them.

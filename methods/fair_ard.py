@@ -12,7 +12,7 @@ from torch import Tensor
 
 import fairbench
 from fairbench.registry import ANY_TRACK
-from fairbench.training.distillation import CORRECT_STEPS, STEPS_TO_FAILURE
+from fairbench.training.distillation import CORRECT_STEPS, SHORT_TRACKS, STEPS_TO_FAILURE
 from fairbench.training.feedback import Feedback
 from fairbench.training.seams import Batch, Terms
 
@@ -22,24 +22,24 @@ _enter = partial(
     "NeurIPS 2023",
     year=2023,
 )
-_NESTEROV = {"schedule.nesterov": True}
+_TRACKS = {ANY_TRACK: {"schedule.nesterov": True}, **SHORT_TRACKS}
 
 
-@_enter("fair_ard", title="Fair-ARD", needs=("teacher",), objective="ard", defaults={ANY_TRACK: _NESTEROV})
-@_enter("fair_rslad", title="Fair-RSLAD", needs=("teacher",), objective="rslad", defaults={ANY_TRACK: _NESTEROV})
+@_enter("fair_ard", title="Fair-ARD", needs=("teacher",), objective="ard", defaults=_TRACKS)
+@_enter("fair_rslad", title="Fair-RSLAD", needs=("teacher",), objective="rslad", defaults=_TRACKS)
 @_enter(
     "fair_iad",
     title="Fair-IAD",
     needs=("teacher",),
     objective="iad",
-    defaults={ANY_TRACK: {**_NESTEROV, "iad.hard_labels_at": "adversarial"}},
+    defaults={**_TRACKS, "@iad": {"iad.hard_labels_at": "adversarial"}},
 )
 @_enter(
     "fair_mtard",
     title="Fair-MTARD",
     needs=("teacher", "clean teacher"),
     objective="mtard",
-    defaults={ANY_TRACK: _NESTEROV},
+    defaults=_TRACKS,
 )
 class FairDistillation(fairbench.Method):
     """Weigh the classes of a distillation loss by how few attack steps break them.

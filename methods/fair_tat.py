@@ -28,7 +28,7 @@ from fairbench.training.seams import Batch, Inner, Views
         ANY_TRACK: {"trades.divide": True},
         "@friendly": {"attack_bn": "train", "friendly.tau": 3, "friendly.rearm": False, "friendly.jitter": 0},
         "digits": {"schedule.epochs": 12, "fawa.threshold": 0.05},
-        "fmnist": {"schedule.epochs": 10, "fawa.threshold": 0.05},
+        "fmnist": {"schedule.epochs": 5, "fawa.threshold": 0.05},
     },
 )
 class FairTat(fairbench.Method):

@@ -26,7 +26,7 @@ PADDED_LENGTH = 100
     year=2022,
     link="https://openreview.net/forum?id=LqGA2JMLwBw",
     objectives=("at", "trades"),
-    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 10}},
+    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 4}},
 )
 class FairlyAdversarialTraining(fairbench.Method):
     """Penalise the variance between the classes of the adversarial cross-entropy.

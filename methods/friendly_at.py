@@ -30,7 +30,7 @@ OMEGA = 0.001
     link="https://arxiv.org/abs/2002.11242",
     family="objective",
     as_objective="friendly",
-    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 10}},
+    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 5}},
 )
 class FriendlyAdversarialTraining(fairbench.Objective):
     """Train on the least adversarial of the examples that are confidently misclassified.

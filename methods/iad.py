@@ -11,7 +11,7 @@ from torch import Tensor
 
 import fairbench
 from fairbench.losses import cross_entropy, kl_divergence, softened_kl
-from fairbench.training.distillation import Distillation
+from fairbench.training.distillation import SHORT_TRACKS, Distillation
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 
@@ -24,6 +24,7 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
     family="distillation",
     needs=("teacher",),
     as_objective="iad",
+    defaults=SHORT_TRACKS,
 )
 class Iad(Distillation):
     """Trust the teacher as far as it is right at the student's adversarial example, and oneself for the rest.

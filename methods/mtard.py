@@ -12,7 +12,7 @@ from torch import Tensor
 
 import fairbench
 from fairbench.losses import cross_entropy
-from fairbench.training.distillation import Distillation
+from fairbench.training.distillation import ELEMENT_MEAN_TRACKS, Distillation
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 BALANCED = ("natural", "adversarial")
@@ -28,6 +28,7 @@ LEAST = 1e-12
     family="distillation",
     needs=("teacher", "clean teacher"),
     as_objective="mtard",
+    defaults={**ELEMENT_MEAN_TRACKS, "cifar100-*": {"kl_scale": 10.0}},
 )
 class Mtard(Distillation):
     """A robust teacher for adversarial images, a clean one for clean images, balanced by their relative progress.

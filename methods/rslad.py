@@ -9,7 +9,7 @@ from pydantic import Field
 
 import fairbench
 from fairbench.losses import kl_divergence
-from fairbench.training.distillation import Distillation
+from fairbench.training.distillation import ELEMENT_MEAN_TRACKS, Distillation
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 
@@ -23,6 +23,7 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     family="distillation",
     needs=("teacher",),
     as_objective="rslad",
+    defaults={**ELEMENT_MEAN_TRACKS, "cifar100-*": {"kl_scale": 10.0}},
 )
 class Rslad(Distillation):
     """Replace every hard label by the robust teacher's answer on the clean image: in the attack and in both terms.

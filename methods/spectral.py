@@ -23,7 +23,7 @@ from fairbench.training.seams import Batch, Terms, Views
     link="https://arxiv.org/abs/2501.13273",
     needs=("base checkpoint",),
     objective="trades",
-    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 10}},
+    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 3}},
 )
 class SpectralRegularisation(fairbench.Method):
     """Weigh a second cross-entropy by the direction in which the confusion matrix is largest.

@@ -24,7 +24,7 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     year=2025,
     link="https://arxiv.org/abs/2507.07768",
     objectives=("at",),
-    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 10}},
+    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 5}},
 )
 class Trix(fairbench.Method):
     """Spare the strong classes a targeted attack's weaker push, and press the weak ones with an untargeted one.

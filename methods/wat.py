@@ -23,7 +23,7 @@ from fairbench.training.seams import Batch, Terms
     objective="trades",
     defaults={
         "digits": {"schedule.epochs": 12, "rate": 0.8},
-        "fmnist": {"schedule.epochs": 10, "rate": 1.0},
+        "fmnist": {"schedule.epochs": 5, "rate": 2.0},
     },
 )
 class Wat(fairbench.Method):

@@ -162,6 +162,31 @@ def test_a_track_s_scaled_settings_give_way_to_what_is_written():
     assert schedule_defaults(find_entry("faal"), "cifar10-prn18-ft") == {}
 
 
+def test_a_pattern_of_tracks_holds_where_no_narrower_one_does(own_registry):
+    defaults = {
+        "*": {"trades.beta": 1, "awp.gamma": 1},
+        "cifar100-*": {"trades.beta": 2},
+        "cifar100-x": {"awp.gamma": 3},
+    }
+    register(own_registry, "mine", objective="trades", defaults={"@trades": {"awp.start": 0.5}} | defaults)
+    settings = {
+        track: (options["trades"]["beta"], options["awp"]["gamma"], options["awp"]["start"])
+        for track in (None, "fmnist", "cifar100-y", "cifar100-x")
+        for options in (compose("mine+awp", track=track).options,)
+    }
+    assert settings == {None: (1, 1, 0.5), "fmnist": (1, 1, 0.5), "cifar100-y": (2, 1, 0.5), "cifar100-x": (2, 3, 0.5)}
+
+
+def test_a_method_stands_on_the_objective_as_it_is_on_the_track_but_keeps_its_own_epochs():
+    assert compose("rslad", track="fmnist").options["rslad"]["kl_scale"] == 10
+    assert compose("absld", track="fmnist").options["rslad"]["kl_scale"] == 10
+    assert compose("absld").options["rslad"]["kl_scale"] == 1
+    assert compose("absld?kl_scale=2", track="fmnist").options["rslad"]["kl_scale"] == 2
+    assert compose("fair_mtard", track="cifar100-rn18-distill").options["mtard"]["kl_scale"] == 10
+    assert schedule_defaults(find_entry("cfa"), "digits") == {"epochs": 12}
+    assert schedule_defaults(find_entry("faal"), "digits") == {}
+
+
 def register(registry, name, **options):
     """Register a method as the code of a user would."""
 
