@@ -3,16 +3,19 @@
 from fairbench.models.checkpoint import load_weights
 from fairbench.models.create import create_model, model_names
 from fairbench.models.network import Network
-from fairbench.models.normalisation import Normalisation, normalisation_of
+from fairbench.models.normalisation import NORMALISATIONS, Normalisation, normalisation_of
+from fairbench.models.reading import read_tensors
 from fairbench.models.weights import save_weights, weights_sha256
 
 __all__ = [
+    "NORMALISATIONS",
     "Network",
     "Normalisation",
     "create_model",
     "load_weights",
     "model_names",
     "normalisation_of",
+    "read_tensors",
     "save_weights",
     "weights_sha256",
 ]

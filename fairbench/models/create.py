@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
@@ -9,14 +10,23 @@ from typing import Protocol
 import torch
 
 from fairbench.errors import unknown_name
+from fairbench.models.mobilenet import MobileNetV2
 from fairbench.models.network import Network
 from fairbench.models.preact_resnet import PreActResNet18
 from fairbench.models.resnet import ResNet18
 from fairbench.models.small import SmallCNN, TinyCNN
+from fairbench.models.swish_wide_resnet import SwishWideResNet
+from fairbench.models.wide_resnet import WideResNet
 
 
 class _Builder(Protocol):
     def __call__(self, architecture: str, *, num_classes: int, image_shape: tuple[int, int, int]) -> Network: ...
+
+
+def _xcit_s12(architecture: str, *, num_classes: int, image_shape: tuple[int, int, int]) -> Network:
+    # timm is large and slow to import, and only this network needs it.
+    builder = importlib.import_module("fairbench.models.xcit").XcitS12
+    return builder(architecture, num_classes=num_classes, image_shape=image_shape)
 
 
 _ARCHITECTURES: dict[str, _Builder] = {
@@ -27,6 +37,13 @@ _ARCHITECTURES: dict[str, _Builder] = {
     "prn18_input_shortcut": partial(PreActResNet18, shortcut_from="input"),
     "prn18_input_shortcut_no_final_bn": partial(PreActResNet18, final_bn=False, shortcut_from="input"),
     "rn18": ResNet18,
+    "mobilenet_v2": MobileNetV2,
+    "wrn28_10": partial(WideResNet, depth=28, widen=10),
+    "wrn34_10": partial(WideResNet, depth=34, widen=10),
+    "wrn34_20": partial(WideResNet, depth=34, widen=20),
+    "wrn28_10_swish": partial(SwishWideResNet, depth=28, widen=10),
+    "wrn70_16": partial(SwishWideResNet, depth=70, widen=16),
+    "xcit_s12": _xcit_s12,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -13,7 +13,7 @@ from fairbench.errors import UsageError
 
 
 class Network(nn.Module, ABC):
-    """Images in [0, 1] to logits: normalise, ``features``, ``linear``.
+    """Images in [0, 1] to logits: normalise, ``features``, one linear layer.
 
     The normalisation is part of the weights: buffers ``mu`` and ``sd``, (1, C, 1, 1).
     """
@@ -21,9 +21,13 @@ class Network(nn.Module, ABC):
     smallest_side: ClassVar[int] = 1
     """fewest pixels that each side of an image must have."""
 
+    last_layer_name: ClassVar[str] = "linear"
+    """what public checkpoints of this network call the linear layer."""
+    unused_in_public_files: ClassVar[tuple[str, ...]] = ()
+    """beginnings of the names of tensors that some public checkpoints carry and no forward pass uses."""
+
     mu: Tensor
     sd: Tensor
-    linear: nn.Linear
 
     def __init__(self, architecture: str, image_shape: tuple[int, int, int]) -> None:
         """Begin a network that computes on images as they are.
@@ -66,7 +70,21 @@ class Network(nn.Module, ABC):
         Returns:
             (B, K).
         """
-        return self.linear(self.features((x - self.mu) / self.sd))
+        return self.last_layer(self.features((x - self.mu) / self.sd))
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The linear layer, one row for each class."""
+        return getattr(self, self.last_layer_name)
+
+    @classmethod
+    def from_public_names(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a public checkpoint under the names used here; most networks share them.
+
+        Args:
+            tensors: name -> tensor, without prefixes of wrappers.
+        """
+        return dict(tensors)
 
     def set_normalisation(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Let the network subtract ``mean`` and divide by ``std``, one number per channel.

@@ -1,0 +1,94 @@
+"""Wide residual networks (Zagoruyko & Komodakis 2016), with the names that TRADES and its successors publish."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor, nn
+
+from fairbench.models.network import Network
+from fairbench.models.resnet import conv3x3
+
+
+def wide_stages(depth: int, widen: int) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Blocks per stage, and width and first stride of the three stages.
+
+    Args:
+        depth: of the network, 4 more than a multiple of 6.
+        widen: factor on the widths 16, 32, 64.
+
+    Raises:
+        ValueError: for a depth that is not of that form.
+    """
+    if depth < 10 or depth % 6 != 4:
+        raise ValueError(f"the depth of a wide residual network is 6n + 4 with n above 0, got {depth}")
+    return (depth - 4) // 6, ((16 * widen, 1), (32 * widen, 2), (64 * widen, 2))
+
+
+class _WideBlock(nn.Module):
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = conv3x3(inputs, width, stride)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv2 = conv3x3(width, width)
+        self.convShortcut = None if inputs == width else nn.Conv2d(inputs, width, 1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = F.relu(self.bn1(x), inplace=True)
+        # Where widths differ both branches start from the pre-activation.
+        skip = x if self.convShortcut is None else self.convShortcut(active)
+        return self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True)) + skip
+
+
+class _WideStage(nn.Module):
+    """A stage whose blocks are called ``layer``, as in the published files."""
+
+    def __init__(self, blocks: int, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        first = _WideBlock(inputs, width, stride)
+        self.layer = nn.Sequential(first, *(_WideBlock(width, width, 1) for _ in range(blocks - 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)
+
+
+class WideResNet(Network):
+    """Three stages of pre-activated blocks, mean over the plane, and a last layer called ``fc``."""
+
+    smallest_side: ClassVar[int] = 8
+    last_layer_name: ClassVar[str] = "fc"
+    unused_in_public_files: ClassVar[tuple[str, ...]] = ("sub_block1.",)
+
+    def __init__(
+        self, architecture: str, *, num_classes: int, image_shape: tuple[int, int, int], depth: int, widen: int
+    ) -> None:
+        """Build the network.
+
+        Args:
+            architecture: its registered name.
+            num_classes: K.
+            image_shape: (C, H, W).
+            depth: 4 more than a multiple of 6.
+            widen: factor on the widths 16, 32, 64.
+        """
+        super().__init__(architecture, image_shape)
+        blocks, stages = wide_stages(depth, widen)
+        self.conv1 = conv3x3(image_shape[0], 16)
+        inputs, built = 16, []
+        for width, stride in stages:
+            built.append(_WideStage(blocks, inputs, width, stride))
+            inputs = width
+        self.block1, self.block2, self.block3 = built
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.fc = nn.Linear(inputs, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(self.fc.bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, 64 widen)."""
+        out = self.block3(self.block2(self.block1(self.conv1(x))))
+        return F.relu(self.bn1(out), inplace=True).mean((2, 3))
