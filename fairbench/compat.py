@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -34,6 +35,21 @@ def import_robustbench() -> ModuleType:
         warnings.simplefilter("ignore")
         _provide_autoattack()
         return importlib.import_module("robustbench")
+
+
+@contextmanager
+def without_network() -> Iterator[None]:
+    """Within, no connection can be opened: libraries that would download something fail with ``OSError`` instead."""
+    connect: Any = socket.socket.connect
+
+    def refuse(self: socket.socket, address: Any) -> None:
+        raise OSError("the network may not be used here")
+
+    socket.socket.connect = refuse
+    try:
+        yield
+    finally:
+        socket.socket.connect = connect
 
 
 def _provide_autoattack() -> None:

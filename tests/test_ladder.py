@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("errors", "files", "progress", "compat", "lazy")
+GROUND = ("errors", "files", "progress", "compat", "lazy", "home")
 """below everything"""
 LADDER = (
     "losses",
     "attacks",
     "metrics",
     "protocol",
+    "reference",
     "data",
     "models",
     "training",

@@ -57,3 +57,14 @@ def data_folder(option: Path | None) -> Path | None:
     if option is not None:
         return option
     return Path(os.environ["FAIRBENCH_DATA"]) if os.environ.get("FAIRBENCH_DATA") else None
+
+
+def download_allowed(what: str) -> bool:
+    """True, since nobody forbade the network.
+
+    Raises:
+        UsageError: if FAIRBENCH_OFFLINE is set.
+    """
+    if os.environ.get("FAIRBENCH_OFFLINE"):
+        raise UsageError(f"cannot fetch {what}: FAIRBENCH_OFFLINE is set; unset it to allow the download")
+    return True

@@ -32,14 +32,10 @@ def list_data(data_dir: _DataDir = None, as_json: _Json = False) -> None:
 @app.command("fetch")
 def fetch_data(name: Annotated[str, typer.Argument(help="Name of the data set.")], data_dir: _DataDir = None) -> None:
     """Download a data set; the only command that uses the network."""
-    import os
-
-    from fairbench.cli.arguments import data_folder
+    from fairbench.cli.arguments import data_folder, download_allowed
     from fairbench.data import fetch_dataset
-    from fairbench.errors import UsageError
 
-    if os.environ.get("FAIRBENCH_OFFLINE"):
-        raise UsageError(f"cannot fetch {name}: FAIRBENCH_OFFLINE is set; unset it to allow the download")
+    download_allowed(name)
     place = fetch_dataset(name, data_folder(data_dir))
     typer.echo(f"{name} is in {place}" if place else f"{name} comes with the package, nothing to fetch")
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fairbench.launch.findings import Finding
+    from fairbench.protocol.record import Record
 
 
 def evaluate(
     run: Annotated[Path | None, typer.Option(help="The folder of a run of this project.")] = None,
-    model: Annotated[str | None, typer.Option(help="Architecture of --checkpoint, as in prn18.")] = None,
+    robustbench: Annotated[str | None, typer.Option(help="An entry of RobustBench's zoo: NAME or L2/NAME.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Architecture of --checkpoint, as in prn18, or package.module:function.")
+    ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights: safetensors, or a state dict without code.")] = None,
+    normalise: Annotated[
+        str,
+        typer.Option(help="What --model subtracts and divides by if the weights do not say: none, cifar10, cifar100."),
+    ] = "auto",
+    download: Annotated[bool, typer.Option("--download", help="Allow RobustBench to download the weights.")] = False,
     track: Annotated[str | None, typer.Option(help="Take data, radius and battery from a track.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set or folder:PATH.")] = None,
     attacks: Annotated[str | None, typer.Option(help="Conditions, separated by commas: clean,pgd20,aa")] = None,
@@ -21,21 +33,25 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Where record.json and predictions.npz go.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what --out has and start over.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the conditions as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print record and findings as JSON.")] = False,
 ) -> None:
     """Attack a model and count, class by class, what is left.
 
-    Either --run DIR, or --model NAME with --checkpoint FILE and a --track or --dataset.
+    The model is --run DIR, --robustbench NAME, or --model with --checkpoint FILE; the data is --track or --dataset.
     """
-    from fairbench.cli.arguments import comma_list, data_folder, radius
-    from fairbench.cli.output import make_progress, print_json, print_table
+    from fairbench.cli.arguments import comma_list, data_folder, download_allowed, radius
+    from fairbench.cli.output import make_progress, print_json
     from fairbench.launch.audit import Audit, audit
     from fairbench.launch.device import resolve_device
+    from fairbench.launch.findings import findings
 
     request = Audit(
         run=run,
+        robustbench=robustbench,
         model=model,
         checkpoint=checkpoint,
+        normalise=normalise,
+        download=download and download_allowed(robustbench or "anything"),
         track=track,
         dataset=dataset,
         conditions=comma_list(attacks) if attacks else None,
@@ -44,20 +60,40 @@ def evaluate(
         out=out,
     )
     record = audit(request, data_folder(data_dir), resolve_device(device), fresh=fresh, progress=make_progress())
+    found = findings(record)
     if as_json:
-        print_json(record.model_dump(mode="json"))
+        dumped = {name: finding.model_dump(mode="json") for name, finding in found.items()}
+        print_json(record.model_dump(mode="json") | {"findings": dumped})
         return
-    classes = record.data.classes
-    rows = [
-        [
-            name,
-            f"{100 * cell.average:.1f}",
-            f"{100 * cell.worst:.1f}",
-            classes[cell.worst_class],
-            str(sum(cell.class_total)),
-        ]
-        for name, cell in record.conditions.items()
-    ]
-    print_table(["condition", "average %", "worst class %", "weakest class", "images"], rows, title=record.method)
+    _print(record, found)
     if out is not None:
         typer.echo(f"The record is {out / 'record.json'}")
+
+
+def _print(record: Record, found: dict[str, Finding]) -> None:
+    from fairbench.cli.output import print_table
+
+    rows = []
+    for name, finding in found.items():
+        weakest, strongest = finding.weakest[0], finding.strongest
+        rows.append(
+            [
+                name,
+                _percent(finding.average, finding.average_low, finding.average_high),
+                weakest.name,
+                _percent(weakest.accuracy, weakest.low, weakest.high),
+                ", ".join(finding.not_told_apart) or "-",
+                f"{strongest.name} {100 * strongest.accuracy:.1f}",
+                str(sum(record.conditions[name].class_total)),
+            ]
+        )
+    columns = ["condition", "average % (95 %)", "weakest", "its % (95 %)", "not told apart from it", "strongest %", "n"]
+    print_table(columns, rows, title=f"{record.title}, {record.data.name}")
+    for name, finding in found.items():
+        if finding.confusions:
+            pairs = ", ".join(f"{c.true} as {c.answered} {100 * c.share:.1f} %" for c in finding.confusions)
+            typer.echo(f"{name}: {pairs}")
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.1f} ({100 * low:.1f}-{100 * high:.1f})"

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from fairbench import __version__
-from fairbench.cli import data, doctor, evaluate, methods, metrics, report, run, tracks
+from fairbench.cli import convert, data, doctor, evaluate, methods, metrics, report, run, tracks
 from fairbench.errors import FairbenchError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
+app.command("convert")(convert.convert)
 app.add_typer(methods.app, name="methods")
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(data.app, name="data")

@@ -8,13 +8,15 @@ from pathlib import Path
 from fairbench.data.catalogue import FOLDER_PREFIX, locate, source_of
 from fairbench.data.dataset import Dataset, make_dataset
 from fairbench.data.fetch import fetch_dataset
+from fairbench.data.few import first_of_each_class, parse_few
 
 
 def load_dataset(name: str, *, data_dir: Path | None = None, download: bool = False) -> Dataset:
     """A data set, whole, in memory.
 
     Args:
-        name: one of ``dataset_names()``, or ``folder:PATH`` for images in train/<class>/ and test/<class>/.
+        name: one of ``dataset_names()``, or ``folder:PATH`` for images in train/<class>/ and test/<class>/. Before it,
+            ``few:TRAIN,TEST:`` takes that many images of each class.
         data_dir: the data folder; None is the user's default.
         download: fetch it first if it is missing and can be had.
 
@@ -22,6 +24,9 @@ def load_dataset(name: str, *, data_dir: Path | None = None, download: bool = Fa
         UsageError: for an unknown name, and for data that is missing, empty, damaged or inconsistent.
         WorkError: if a download fails.
     """
+    few = parse_few(name)
+    if few is not None:
+        return first_of_each_class(load_dataset(few.name, data_dir=data_dir, download=download), few)
     source = source_of(name)
     if download:
         fetch_dataset(name, data_dir)

@@ -19,7 +19,7 @@ from fairbench.launch.teachers import Teacher, check_all_used, find_teachers, te
 from fairbench.protocol.track import Schedule, Track, load_track
 
 BASE_PREFIX = "base:"
-_NOT_CONFIGURED = {"scratch_schedule", "summary", "title", "bases", "teachers"}
+_NOT_CONFIGURED = {"scratch_schedule", "summary", "title", "bases", "teachers", "sources"}
 """What a track offers or says; a cell's configuration holds what was taken of it."""
 
 

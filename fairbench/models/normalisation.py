@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fairbench.data.few import whole_name
+
 
 class Normalisation(NamedTuple):
     """Per channel, for pixels in [0, 1]."""
@@ -24,5 +26,5 @@ _BY_DATASET = {"cifar10": "cifar10", "cifar10_jpeg": "cifar10", "cifar100": "cif
 
 def normalisation_of(dataset_name: str) -> Normalisation | None:
     """What networks for this data set normalise by, or None if they take pixels as they are."""
-    name = _BY_DATASET.get(dataset_name)
+    name = _BY_DATASET.get(whole_name(dataset_name))
     return NORMALISATIONS[name] if name else None

@@ -10,6 +10,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch import load as torch_load
 
 from fairbench.errors import UsageError
 
@@ -46,9 +47,21 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
+    return _state_dict_in(load_torch_file(path), path)
+
+
+def load_torch_file(path: Path) -> Any:
+    """What ``torch.save`` wrote: tensors, numbers, words, and containers of them.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UsageError: if it is truncated, compressed, or asks for anything else (nothing of it is run).
+    """
     _refuse_compressed(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch_load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # foreign bytes can break the reader in any way
         # torch names what a refused pickle asks for; its other words are long and advise to trust the file.
         asked_for = re.search(r"GLOBAL (\S+)", str(error))
@@ -58,7 +71,6 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             else "is truncated or no file of torch.save; copy it again"
         )
         raise UsageError(f"{path} {reason}") from None
-    return _state_dict_in(content, path)
 
 
 def _refuse_compressed(path: Path) -> None:

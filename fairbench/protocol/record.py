@@ -63,6 +63,9 @@ class ModelRecord(Schema):
     architecture: str
     parameters: int
     weights_sha256: str
+    """over names, types, shapes and bytes of the weights as they were evaluated."""
+    file_sha256: str | None = None
+    """of the checkpoint file that was audited; null for runs of this project and for models without a file."""
 
 
 class LastRecord(Schema):

@@ -82,6 +82,19 @@ class Battery(Schema):
         return check_conditions(names)
 
 
+class Source(Schema):
+    """Where weights come from that a track names and that do not ship with the package."""
+
+    where: str
+    """file, authors, and page; nothing is downloaded from it."""
+    architecture: str | None = None
+    """None is the track's."""
+    normalise: Literal["none", "cifar10", "cifar100"] | None = None
+    """what the published network subtracts and divides by; None is what is usual for the data set."""
+    train: str | None = None
+    """the command that trains its like here; None for a base, which is a run of its own track."""
+
+
 class Track(Schema):
     """One comparison: data, network, radius, start, schedule, selection, battery."""
 
@@ -96,7 +109,9 @@ class Track(Schema):
     bases: list[str] = Field(default_factory=list)
     """Written forms that are trained from scratch and offered as starts."""
     teachers: dict[Literal["robust", "clean"], str] = Field(default_factory=dict)
-    """role -> base that teaches in it, unless ``--teacher`` names another."""
+    """role -> base or source that teaches in it, unless ``--teacher`` names another."""
+    sources: dict[str, Source] = Field(default_factory=dict)
+    """name of a base or teacher -> where the published one is and how to train its like."""
     schedule: Schedule
     scratch_schedule: Schedule | None = None
     """For ``--init scratch`` on a fine-tuning track, and for its bases."""
