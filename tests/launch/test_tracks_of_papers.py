@@ -1,0 +1,73 @@
+"""Every track loads, makes sense, and says where what it names can be had."""
+
+import pytest
+import torch
+
+from fairbench.compose import compose
+from fairbench.data import dataset_names
+from fairbench.models import create_model, model_names
+from fairbench.protocol.track import load_track, track_names
+
+OF_PAPERS = {
+    "cifar10-prn18-ft",
+    "cifar10-prn18",
+    "cifar10-wrn34-ft",
+    "cifar10-rn18-distill",
+    "cifar10-mnv2-distill",
+    "cifar100-rn18",
+    "cifar100-rn18-distill",
+    "cifar100-mnv2-distill",
+    "cifar100-prn18",
+    "cifar10_jpeg-prn18-ft",
+    "cifar10_jpeg-prn18",
+}
+
+
+def test_all_tables_of_the_papers_have_a_track():
+    assert set(track_names()) >= OF_PAPERS
+
+
+@pytest.mark.parametrize("name", track_names())
+def test_a_track_names_only_what_exists(name):
+    track = load_track(name)
+    assert track.dataset in dataset_names()
+    assert track.architecture in model_names()
+    assert track.init in ("scratch", *track.bases)
+    assert set(track.teachers.values()) <= {*track.bases, *track.sources}
+    assert {source.architecture for source in track.sources.values()} <= {None, *model_names()}
+    for base in track.bases:
+        assert compose(base, track=name).written == base
+
+
+@pytest.mark.parametrize("name", sorted(OF_PAPERS))
+def test_a_track_of_a_paper_has_the_papers_setting(name):
+    track = load_track(name)
+    assert track.epsilon == pytest.approx(8 / 255)
+    assert (track.attack.steps, track.attack.step_fraction) == (10, 0.25)
+    assert (track.augmentation.crop_padding, track.augmentation.flip) == (4, True)
+    assert {"clean", "pgd20", "aa"} <= set(track.battery.conditions)
+    with torch.device("meta"):
+        network = create_model(track.architecture, num_classes=100 if "100" in name else 10)
+        assert network(torch.rand(1, 3, 32, 32)).shape[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("track", "milestones"),
+    [
+        ("cifar10-prn18", {99: 1, 100: 0.1, 149: 0.1, 150: 0.01}),
+        ("cifar100-prn18", {99: 1, 100: 0.1, 149: 0.1, 150: 0.01}),
+        ("cifar10-rn18-distill", {214: 1, 215: 0.1, 259: 0.1, 260: 0.01, 284: 0.01, 285: 0.001}),
+        ("cifar100-mnv2-distill", {214: 1, 215: 0.1, 259: 0.1, 260: 0.01, 284: 0.01, 285: 0.001}),
+        ("cifar10-wrn34-ft", {0: 1, 1: 0.1}),
+    ],
+)
+def test_the_learning_rate_falls_where_the_papers_say(track, milestones):
+    schedule = load_track(track).schedule
+    factors = {epoch: schedule.learning_rate_factor(epoch / schedule.epochs) for epoch in milestones}
+    assert factors == pytest.approx(milestones)
+
+
+def test_twins_differ_in_their_data_alone():
+    for name in ("cifar10-prn18", "cifar10-prn18-ft"):
+        own, twin = load_track(name).model_dump(), load_track(name.replace("cifar10", "cifar10_jpeg")).model_dump()
+        assert {key for key in own if own[key] != twin[key]} == {"name", "title", "summary", "dataset"}
