@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fairbench.attacks.ascent import Logits
 from fairbench.attacks.balls import Norm, lengths
-from fairbench.attacks.checks import inspect, square_suspicion
+from fairbench.attacks.checks import inspect, square_is_better, square_suspicion
 from fairbench.attacks.members import LEAST_CLASSES, MEMBERS, Settings, class_counts, searches
 from fairbench.attacks.network import Network, Passes, choose_micro_batch
 from fairbench.attacks.prepare import Precision, search_network
@@ -97,11 +97,17 @@ def autoattack(
     outcome = Outcome(x.clone(), predicted == y)
     log = {name: _run(name, network, outcome, images, settings=settings, batch_size=batch_size) for name in names}
     broken = ((predicted == y) & ~outcome.robust).nonzero().squeeze(1)
-    _check_containment(outcome.x_adv[broken], x[broken], eps, norm)
+    farthest = _check_containment(outcome.x_adv[broken], x[broken], eps, norm)
     if len(broken):
         predicted[broken] = network.verdict(outcome.x_adv[broken])
-    if (suspicion := square_suspicion(log, len(x))) is not None:
-        log["square"]["notes"].append(suspicion)
+    by_member = {name: entry["broken"] for name, entry in log.items()}
+    checks |= {
+        "classes": settings.classes,
+        "logits_range": [float(logits.min()), float(logits.max())],
+        "square_better": square_is_better(by_member, len(x)),
+        "suspicion": square_suspicion(by_member, len(x)),
+        "farthest": farthest,
+    }
     return AttackResult(outcome.x_adv.to(x_given.dtype), outcome.robust, predicted, log, checks)
 
 
@@ -170,6 +176,7 @@ def _run(
             zero_gradient += getattr(search, "zero_gradient", [])
     return {
         "attacked": len(left),
+        "attacked_by_class": class_counts(images.y, [left], settings.classes),
         "broken": len(left) - int(outcome.robust[left].sum()),
         "zero_gradient": class_counts(images.y, zero_gradient, settings.classes),
         "seconds": time.perf_counter() - began,
@@ -178,9 +185,9 @@ def _run(
     }
 
 
-def _check_containment(x_adv: Tensor, x: Tensor, eps: float, norm: Norm) -> None:
+def _check_containment(x_adv: Tensor, x: Tensor, eps: float, norm: Norm) -> float:
     if not len(x):
-        return
+        return 0.0
     farthest = float(lengths(x_adv - x, norm).max())
     low, high = float(x_adv.min()), float(x_adv.max())
     if not (farthest <= eps + CONTAINMENT and low >= -CONTAINMENT and high <= 1 + CONTAINMENT):
@@ -188,3 +195,4 @@ def _check_containment(x_adv: Tensor, x: Tensor, eps: float, norm: Norm) -> None
             f"an adversarial example left the ball or the box: distance {farthest:.8g} of {eps:.8g}, "
             f"pixels {low:.8g}..{high:.8g}."
         )
+    return farthest

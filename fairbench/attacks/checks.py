@@ -21,7 +21,7 @@ SQUARE_TOLERANCE = 0.002
 """a share of all images: Square may break so many more than the attacks before it."""
 
 
-def inspect(model: Logits, x: Tensor) -> dict[str, Any]:
+def inspect(model: Logits, x: Tensor) -> dict[str, bool]:
     """Look at a network's answers to one batch.
 
     Args:
@@ -30,8 +30,7 @@ def inspect(model: Logits, x: Tensor) -> dict[str, Any]:
 
     Returns:
         ``randomised``: two passes over the same images differ; ``probabilities``: the outputs are non-negative and
-        sum to 1, so that cross-entropy attacks are weak; ``dynamic``: the forward pass itself asks for gradients;
-        ``logits_range``: lowest and highest output.
+        sum to 1, so that cross-entropy attacks are weak; ``dynamic``: the forward pass itself asks for gradients.
     """
     used = _gradient_calls(model, x)
     with torch.no_grad():
@@ -43,7 +42,6 @@ def inspect(model: Logits, x: Tensor) -> dict[str, Any]:
         "randomised": bool(((first - second).norm(dim=1) / scale).max() > RANDOM_TOLERANCE),
         "probabilities": low > -PROBABILITY_TOLERANCE and high < 1 + PROBABILITY_TOLERANCE and sums_to_one,
         "dynamic": used,
-        "logits_range": [low, high],
     }
 
 
@@ -71,19 +69,23 @@ def _gradient_calls(model: Logits, x: Tensor) -> bool:
     return seen
 
 
-def square_suspicion(log: dict[str, Any], images: int) -> str | None:
-    """The sentence to note where Square broke what the gradient attacks before it could not.
+def square_is_better(broken: dict[str, int], images: int) -> bool | None:
+    """Whether Square breaks what the gradient attacks before it could not; None where nothing came before it.
 
     Args:
-        log: per attack, with ``attacked`` and ``broken``.
+        broken: images by member, in the order of the members.
         images: all images of the evaluation.
     """
-    if "square" not in log or len(log) < 2 or next(iter(log)) == "square":
+    if "square" not in broken or next(iter(broken)) == "square":
         return None
-    broken = log["square"]["broken"]
-    if broken <= SQUARE_TOLERANCE * images:
+    return broken["square"] > SQUARE_TOLERANCE * images
+
+
+def square_suspicion(broken: dict[str, int], images: int) -> str | None:
+    """The sentence to note where Square is better; arguments as :func:`square_is_better`."""
+    if not square_is_better(broken, images):
         return None
     return (
-        f"square broke {broken} images that the attacks before it left: gradients may be masked; "
+        f"square broke {broken['square']} images that the attacks before it left: gradients may be masked; "
         "more queries or an adaptive attack would say more."
     )

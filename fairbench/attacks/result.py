@@ -19,8 +19,9 @@ class AttackResult:
     predicted: Tensor
     """(N,) int64: the answer of the network, in its own precision, on ``x_adv``."""
     log: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """per attack: ``attacked`` and ``broken`` (images), ``zero_gradient`` (images per class whose first gradient is
-    exactly zero), ``seconds``, ``passes`` (images that went through the network, seconds there), ``notes``."""
+    """per attack: ``attacked`` and ``broken`` (images), ``attacked_by_class``, ``zero_gradient`` (images by class whose
+    first gradient is exactly zero), ``seconds``, ``passes`` (images through the network, seconds there), ``notes``."""
     checks: dict[str, Any] = field(default_factory=dict)
-    """of the network: ``randomised``, ``probabilities``, ``dynamic``, ``logits_range``, ``micro_batch``,
-    ``search_precision``, ``threads``, ``notes``."""
+    """of the network: ``randomised``, ``probabilities``, ``dynamic``, ``classes``, ``logits_range`` (clean images),
+    ``square_better`` and ``suspicion`` (a sentence, where Square broke what the attacks before it left), ``farthest``
+    (largest distance of an adversarial example), ``micro_batch``, ``search_precision``, ``threads``, ``notes``."""

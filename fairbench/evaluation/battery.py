@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from fairbench.attacks import autoattack, cw, fgsm, pgd
 from fairbench.attacks.prepare import Precision
 from fairbench.errors import unknown_name
+from fairbench.evaluation.attack_checks import checks_of
 from fairbench.evaluation.network import FixedShape
 
 SUBSET_CONDITIONS = ("aa", "square")
 """The costly conditions, which may see a stratified part of the images."""
 
-Perturb = Callable[[FixedShape, Tensor, Tensor, Tensor], Tensor]
-"""(network, x (B, C, H, W), y (B,), positions in the whole split (B,)) -> x_adv like x."""
+
+class Perturbed(NamedTuple):
+    """What a condition made of a batch."""
+
+    x_adv: Tensor
+    """(B, C, H, W)."""
+    checks: dict[str, Any] | None = None
+    """of a search, as ``attack_checks.checks_of`` gives them."""
+
+
+Perturb = Callable[[FixedShape, Tensor, Tensor, Tensor], Perturbed]
+"""(network, x (B, C, H, W), y (B,), positions in the whole split (B,)) -> what became of x."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +74,18 @@ def make_condition(
 
 
 def _unchanged() -> tuple[dict[str, Any], Perturb]:
-    return {}, lambda model, x, y, indices: x
+    return {}, lambda model, x, y, indices: Perturbed(x)
 
 
 def _single_step(eps: float) -> tuple[dict[str, Any], Perturb]:
-    return {"epsilon": eps}, lambda model, x, y, indices: fgsm(model, x, y, eps=eps)
+    return {"epsilon": eps}, lambda model, x, y, indices: Perturbed(fgsm(model, x, y, eps=eps))
 
 
 def _steps(attack: Callable[..., Tensor], eps: float, steps: int, seed: int) -> tuple[dict[str, Any], Perturb]:
     settings = {"epsilon": eps, "steps": steps, "step_size": eps / 4, "start": "uniform", "seed": seed}
 
-    def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Tensor:
-        return attack(model, x, y, eps=eps, steps=steps, step_size=eps / 4, seed=seed, indices=indices, emit="success")
+    def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Perturbed:
+        return Perturbed(attack(model, x, y, eps=eps, steps=steps, step_size=eps / 4, seed=seed, indices=indices))
 
     return settings, perturb
 
@@ -90,7 +101,7 @@ def _search(
 ) -> tuple[dict[str, Any], Perturb]:
     settings = {"epsilon": eps, **named, "square_queries": queries, "search_precision": precision, "seed": seed}
 
-    def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Tensor:
+    def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Perturbed:
         # These attacks search with a folded copy of the network, so they get the bare module and its micro-batch.
         result = autoattack(
             model.network,
@@ -105,6 +116,6 @@ def _search(
             search_precision=precision,
             micro_batch=model.micro_batch,
         )
-        return result.x_adv
+        return Perturbed(result.x_adv, checks_of(result))
 
     return settings, perturb

@@ -33,6 +33,8 @@ class ConditionLog:
     predicted: list[int] = field(default_factory=list)
     """answers so far, in the order of its images."""
     seconds: float = 0.0
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    """of each batch, where the condition is a search."""
 
 
 class Journal:
@@ -55,7 +57,7 @@ class Journal:
         _apply(self.logs, opening)
         return self.logs[name]
 
-    def add_batch(self, name: str, predicted: list[int], seconds: float) -> None:
+    def add_batch(self, name: str, predicted: list[int], seconds: float, checks: dict[str, Any] | None = None) -> None:
         """The answers to the next images of a condition.
 
         Raises:
@@ -67,6 +69,8 @@ class Journal:
             "predicted": predicted,
             "seconds": round(seconds, 3),
         }
+        if checks is not None:
+            batch["checks"] = checks
         self._append(batch)
         _apply(self.logs, batch)
 
@@ -134,6 +138,7 @@ def _apply(logs: dict[str, ConditionLog], entry: dict[str, Any]) -> None:
         raise ValueError(f"{entry['batch_of']} goes on at {entry['start']} after {len(log.predicted)} images")
     log.predicted += entry["predicted"]
     log.seconds += entry["seconds"]
+    log.checks += [entry["checks"]] if "checks" in entry else []
 
 
 def _check_subject(path: Path, before: Any, now: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def _contradiction(condition: ConditionRecord, num_classes: int) -> str:
         return str(error)
     if not set(counted.undefined) <= set(condition.undefined):
         return f"undefined gives no reason for {', '.join(set(counted.undefined) - set(condition.undefined))}"
-    for name, expected in counted.model_dump(exclude={"settings", "seconds", "undefined"}).items():
+    for name, expected in counted.model_dump(exclude={"settings", "seconds", "undefined", "checks"}).items():
         written = getattr(condition, name)
         if not _agree(written, expected):
             return f"{name} = {written}, but its counts say {expected}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from fairbench.evaluation.attack_checks import merged
 from fairbench.evaluation.journal import ConditionLog
 from fairbench.evaluation.material import Material
 from fairbench.evaluation.predictions import NOT_EVALUATED, Predictions
@@ -65,6 +66,7 @@ def evaluation_of(model: nn.Module, material: Material, logs: Logs, identity: di
             material.num_classes,
             settings={**log.settings, "images": len(positions), **log.shape},
             seconds=log.seconds,
+            checks=merged(log.checks),
         )
         for name, (positions, log) in _finished(material, logs).items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -114,19 +115,28 @@ class Runner:
             for start in range(len(log.predicted), len(positions), shape.batch_size):
                 batch = positions[start : start + shape.batch_size]
                 began = time.perf_counter()
-                answers = self._answers(condition, logits_of, batch)
-                self.journal.add_batch(condition.name, answers, time.perf_counter() - began)
+                answers, checks = self._answers(condition, logits_of, batch)
+                self.journal.add_batch(condition.name, answers.tolist(), time.perf_counter() - began, checks)
                 _advance(bar, len(batch), log.predicted, labels)
 
-    def _answers(self, condition: Condition, logits_of: FixedShape, batch: Tensor) -> list[int]:
+    def _answers(self, condition: Condition, logits_of: FixedShape, batch: Tensor) -> Verdicts:
         seed = int(condition.settings.get("seed", 0)) + int(batch[0])
         x = to_unit(self.material.images[batch.to(self.material.images.device)].to(self.device))
         y = self.material.labels[batch].to(self.device)
         torch.manual_seed(seed)  # for networks that draw; attacks are keyed by image
-        return verdicts(condition, logits_of, x, y, batch.to(self.device)).tolist()
+        return verdicts(condition, logits_of, x, y, batch.to(self.device))
 
 
-def verdicts(condition: Condition, logits_of: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Tensor:
+class Verdicts(NamedTuple):
+    """What the model answers to a batch under a condition."""
+
+    answers: Tensor
+    """(B,) int64."""
+    checks: dict[str, Any] | None = None
+    """of a search."""
+
+
+def verdicts(condition: Condition, logits_of: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Verdicts:
     """What the float32 model answers to each image under a condition.
 
     An image that is misclassified as it is counts as misclassified under every attack, with that answer.
@@ -138,21 +148,18 @@ def verdicts(condition: Condition, logits_of: FixedShape, x: Tensor, y: Tensor, 
         y: (B,) int64.
         indices: (B,) int64, positions in the whole split.
 
-    Returns:
-        (B,) int64.
-
     Raises:
         WorkError: if the answer is not finite, or an image left the epsilon ball or the unit box.
     """
     unchanged = _answer(condition, logits_of, x)
     if condition.name == "clean":
-        return unchanged
+        return Verdicts(unchanged)
     try:
-        x_adv = condition.perturb(logits_of, x, y, indices).detach()
+        x_adv, checks = condition.perturb(logits_of, x, y, indices)
     except (ValueError, ArithmeticError) as error:
         raise WorkError(f"{condition.name} failed: {error}") from error
     _check_containment(condition, x, x_adv)
-    return torch.where(unchanged == y, _answer(condition, logits_of, x_adv), unchanged)
+    return Verdicts(torch.where(unchanged == y, _answer(condition, logits_of, x_adv), unchanged), checks)
 
 
 def _answer(condition: Condition, logits_of: FixedShape, x: Tensor) -> Tensor:

@@ -18,11 +18,18 @@ from fairbench.metrics import (
     worst_class_index,
     worst_fraction,
 )
+from fairbench.protocol.attack_checks import AttackChecks
 from fairbench.protocol.record import ConditionRecord
 
 
 def summarise(
-    predicted: ArrayLike, labels: ArrayLike, num_classes: int, *, settings: dict[str, Any], seconds: float
+    predicted: ArrayLike,
+    labels: ArrayLike,
+    num_classes: int,
+    *,
+    settings: dict[str, Any],
+    seconds: float,
+    checks: AttackChecks | None = None,
 ) -> ConditionRecord:
     """The record of a condition from what the model answered.
 
@@ -32,20 +39,25 @@ def summarise(
         num_classes: K.
         settings: of the condition.
         seconds: that it took.
+        checks: of a search.
 
     Raises:
         ValueError: for values out of range or a class without images.
     """
-    return condition_record(confusion_matrix(predicted, labels, num_classes), settings=settings, seconds=seconds)
+    confusion = confusion_matrix(predicted, labels, num_classes)
+    return condition_record(confusion, settings=settings, seconds=seconds, checks=checks)
 
 
-def condition_record(confusion: ArrayLike, *, settings: dict[str, Any], seconds: float) -> ConditionRecord:
+def condition_record(
+    confusion: ArrayLike, *, settings: dict[str, Any], seconds: float, checks: AttackChecks | None = None
+) -> ConditionRecord:
     """The record of a condition from its confusion matrix.
 
     Args:
         confusion: (K, K) integers, rows are true classes.
         settings: of the condition.
         seconds: that it took.
+        checks: of a search.
 
     Raises:
         ValueError: if it is not a matrix of counts, or a class has no images.
@@ -72,4 +84,5 @@ def condition_record(confusion: ArrayLike, *, settings: dict[str, Any], seconds:
         undefined=undefined,
         settings=settings,
         seconds=seconds,
+        checks=checks,
     )

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from fairbench.protocol.attack_checks import AttackChecks
 from fairbench.protocol.schema import Schema
 
 SCHEMA_VERSION = 1
@@ -36,6 +37,8 @@ class ConditionRecord(Schema):
     undefined: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any]
     seconds: float
+    checks: AttackChecks | None = None
+    """of the searches, ``aa`` and ``square``; null for the other conditions."""
 
     @model_validator(mode="after")
     def _counts_agree(self) -> ConditionRecord:
