@@ -11,6 +11,7 @@ from torch import Tensor
 
 import fairbench
 from fairbench.losses import class_counts, class_means, probability_margin
+from fairbench.registry import ANY_TRACK
 from fairbench.training.conic import conic_weights
 from fairbench.training.dro import worst_case_weights
 from fairbench.training.feedback import Feedback
@@ -29,6 +30,7 @@ AS_IF_ROBUST = -1.0
     link="https://arxiv.org/abs/2402.17729",
     needs=("base checkpoint",),
     objectives=("at", "trades", "mart"),
+    defaults={ANY_TRACK: {"ema.start": 0.5}, "cifar100-*": {"tau": 0.05}},
 )
 class Faal(fairbench.Method):
     """Between attack and update, find the class mixture in a KL ball that is worst for the batch.
