@@ -12,8 +12,8 @@ from fairbench.protocol.schema import validated
 from fairbench.registry import (
     ANY_TRACK,
     MODIFIERS,
-    SCHEDULE_PREFIX,
     STEP,
+    TRACK_SECTIONS,
     Entry,
     find_entry,
     objective_class,
@@ -137,13 +137,19 @@ def _options_of_objective(entry: Entry, track: str | None, objective: str) -> di
         return {}
     own = objective_class(objective).Options.model_fields
     values = {f"{objective}.{k}" if k in own else k: v for k, v in _defaults(below, track).items()}
-    return {key: value for key, value in values.items() if "." in key and not key.startswith(SCHEDULE_PREFIX)}
+    return {key: value for key, value in values.items() if "." in key and key.split(".")[0] not in TRACK_SECTIONS}
 
 
-def schedule_defaults(entry: Entry, track: str) -> dict[str, Any]:
-    """The method's own schedule on a track, as keys of Schedule."""
-    values = _defaults(entry, track)
-    return {key.removeprefix(SCHEDULE_PREFIX): v for key, v in values.items() if key.startswith(SCHEDULE_PREFIX)}
+def track_defaults(entry: Entry, track: str | None, section: str) -> dict[str, Any]:
+    """What the method has otherwise than the track, as keys of a section of the track.
+
+    Args:
+        entry: of the method.
+        track: its name; None takes what holds on any track.
+        section: one of ``TRACK_SECTIONS``.
+    """
+    values, prefix = _defaults(entry, track), f"{section}."
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
 def _defaults(entry: Entry, track: str | None, objective: str = "") -> dict[str, Any]:
@@ -175,9 +181,24 @@ def _chosen_objective(form: WrittenForm, entry: Entry) -> str:
         raise UsageError(f"{entry.name} is an objective itself, it cannot stand on @{form.objective}")
     if form.objective not in entry.objectives:
         raise UsageError(
-            f"{entry.name}@{form.objective} makes no sense: {entry.name} works on {', '.join(entry.objectives)}"
+            f"{entry.name}@{form.objective} makes no sense: {_why_not(entry, form.objective)}; "
+            f"{entry.name} works on {', '.join(entry.objectives)}"
         )
     return form.objective
+
+
+def _why_not(entry: Entry, objective: str) -> str:
+    """What the objective lacks that the method's own have."""
+    asked, own = objective_class(objective), [objective_class(name) for name in entry.objectives]
+    if all(part.has_teacher for part in own) and not asked.has_teacher:
+        return f"{objective} has no teacher, whose answers {entry.name} changes or weighs"
+    if asked.has_teacher and not any(part.has_teacher for part in own):
+        return f"{objective} takes its labels from a teacher, and {entry.title} is defined on the true ones"
+    if not asked.is_adversarial:
+        return f"{objective} has no attack, and {entry.title} acts on adversarial examples"
+    if all(part.is_regularised for part in own) and not asked.is_regularised:
+        return f"{objective} has no boundary term beside the natural one, and {entry.title} treats the two apart"
+    return f"{entry.title} is not defined on the attack and the terms of {objective}"
 
 
 def _chosen_modifiers(form: WrittenForm, entry: Entry) -> tuple[str, ...]:

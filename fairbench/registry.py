@@ -23,7 +23,8 @@ from fairbench.written_form import NAME
 
 MODIFIERS: dict[str, type[Awp] | type[Averaging]] = {"awp": Awp, "ema": Ema, "swa": Swa, "fawa": Fawa}
 BUILT_IN = "built-in"
-SCHEDULE_PREFIX = "schedule."
+TRACK_SECTIONS = ("schedule", "augmentation")
+"""sections of a track of which a method may have its own in ``defaults``."""
 STEP = "step"
 """What the options of the plain step are called beside those of an objective."""
 ANY_TRACK = "*"
@@ -50,9 +51,9 @@ class Entry:
     objectives: tuple[str, ...]
     """the objectives that make sense."""
     defaults: Mapping[str, Mapping[str, Any]]
-    """track -> option or ``schedule.*`` key -> value, where the paper's setting is scaled to a track; a track may be a
-    pattern such as ``cifar100-*``; ``@objective`` -> option -> value, where the paper's setting differs between
-    objectives."""
+    """track -> option, ``schedule.*`` or ``augmentation.*`` key -> value, where the paper's setting is scaled to a
+    track, which may be a pattern such as ``cifar100-*``; ``@objective`` -> option -> value, where the paper's setting
+    differs between objectives."""
     origin: str
 
     @property
@@ -93,9 +94,9 @@ def register(
         objective: the objective under the plain name (methods only).
         objectives: all objectives that make sense; None is just the one (methods only).
         as_objective: the name after ``@`` (objectives only).
-        defaults: track -> key -> value, for settings scaled to a track; ``schedule.epochs`` and the like, or options.
-            A track may be a pattern, ``cifar100-*`` or ``*``; the narrower one wins. ``@trades`` in the place of a
-            track -> option -> value, for settings that hold on that objective.
+        defaults: track -> key -> value, for settings scaled to a track: options, or ``schedule.epochs``,
+            ``augmentation.padding_mode`` and the like. A track may be a pattern, ``cifar100-*`` or ``*``; the narrower
+            one wins. ``@trades`` in the place of a track -> option -> value, for settings that hold on that objective.
 
     Raises:
         UsageError: if the name is taken; a built-in name cannot be shadowed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, product, zip_longest
 
 from fairbench.errors import UsageError
 
@@ -13,6 +14,8 @@ GRAMMAR = "method[@objective][+modifier...][?option=value[&part.option=value...]
 NAME = r"[a-z][a-z0-9_]*"
 """what names of methods, objectives, modifiers and options look like."""
 _FORM = re.compile(rf"({NAME})(?:@({NAME}))?((?:\+{NAME})*)(?:\?(.+))?")
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_OUTSIDE_BRACES = re.compile(r",(?![^{}]*\})")
 _OPTION = re.compile(rf"((?:{NAME}\.)?{NAME})=([^=&?]+)")
 
 
@@ -64,10 +67,20 @@ def _options(text: str, query: str) -> dict[str, str]:
 def split_written_forms(text: str) -> list[str]:
     """The written forms of a comma-separated list, in order, each once.
 
+    Braces make a grid: ``faal?tau={0,0.25,0.5}`` is three forms, and several braces are all their combinations.
+
     Raises:
-        UsageError: if the list is empty or has an empty place.
+        UsageError: if the list is empty or has an empty place, also inside braces.
     """
-    forms = [form.strip() for form in text.split(",")]
+    forms = [made.strip() for form in _OUTSIDE_BRACES.split(text) for made in _grid(form)]
     if not all(forms):
         raise UsageError(f"the list of methods {text!r} has an empty place; separate written forms by single commas")
     return list(dict.fromkeys(forms))
+
+
+def _grid(form: str) -> list[str]:
+    fixed, choices = _BRACES.split(form)[::2], [choice.split(",") for choice in _BRACES.findall(form)]
+    if not all(value.strip() for choice in choices for value in choice):
+        raise UsageError(f"the grid {form!r} has an empty place between its braces")
+    values = product(*choices)
+    return ["".join(chain(*zip_longest(fixed, (v.strip() for v in chosen), fillvalue=""))) for chosen in values]

@@ -60,6 +60,7 @@ class Absld(fairbench.Method):
         """whose temperatures move; the ablation leaves the clean ones at 1."""
 
     options: Options
+    hidden_options = ("temperature_coupling", "rate_decays")
     state_names = ("adversarial_temperatures", "clean_temperatures")
     adversarial_temperatures: Tensor
     clean_temperatures: Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -71,7 +71,3 @@ class Ard(Distillation):
             coefficients={"adversarial": alpha * self.kl_factor, "natural": 1 - alpha},
             logits={"adversarial": adversarial, "clean": clean},
         )
-
-    def hidden_settings(self) -> dict[str, Any]:
-        """The clean images pass in train mode whether or not they count."""
-        return super().hidden_settings() | {"clean_forward": True}

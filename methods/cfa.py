@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import fairbench
+from fairbench.registry import ANY_TRACK
 from fairbench.training.feedback import Feedback
 from fairbench.training.seams import Batch, Inner, Terms
 
@@ -23,6 +24,8 @@ from fairbench.training.seams import Batch, Inner, Terms
     needs=("feedback split",),
     objectives=("at", "trades", "friendly"),
     defaults={
+        ANY_TRACK: {"augmentation.padding_mode": "reflect"},
+        "cifar100-*": {"fawa.threshold": 0.02},
         "@trades": {"radius_base": 0.3},
         "@friendly": {
             "radius_base": 0.7,
@@ -46,6 +49,7 @@ class Cfa(fairbench.Method):
     """
 
     default_modifiers = ("fawa",)
+    hidden_options = ("start",)
 
     class Options(fairbench.Method.Options):
         """Settings of the calibration."""
@@ -88,6 +92,10 @@ class Cfa(fairbench.Method):
     def calibrated(self, base: float) -> Tensor:
         """The factor lambda + t_c, or 1 before the start: (K,)."""
         return (base + self.robust_accuracy).nan_to_num(nan=1.0)
+
+    def published_extra_clean_forwards(self) -> int:
+        """One after the step, beyond TRADES' own."""
+        return 2 if self.objective.is_regularised else 1
 
     def hidden_settings(self) -> dict[str, Any]:
         """CCR's two shares sum to 1: TRADES' loss divided by 1 + beta."""

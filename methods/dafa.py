@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import fairbench
+from fairbench.registry import ANY_TRACK
 from fairbench.training.feedback import Feedback
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms
 
@@ -22,7 +23,12 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms
     link="https://arxiv.org/abs/2401.12532",
     objective="trades",
     objectives=("trades", "at"),
-    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 5}},
+    defaults={
+        ANY_TRACK: {"schedule.nesterov": True},
+        "cifar100-*": {"strength": 1.5},
+        "digits": {"schedule.epochs": 12},
+        "fmnist": {"schedule.epochs": 5},
+    },
 )
 class Dafa(fairbench.Method):
     """Once, after a warm-up, shift loss weight and radius from easy classes to the hard ones that resemble them.
@@ -34,8 +40,8 @@ class Dafa(fairbench.Method):
     What one class of a pair gains the other loses, so the weights sum to K; equally hard classes exchange nothing. On
     AT the weight is on the adversarial cross-entropy; there the public code starts as TRADES does, steps twice per
     gradient and cuts the larger radii, which is taken for a slip and not followed. W is not clipped there; here a
-    weight below 0, which would be a negative radius, is 0. The public code trains with Nesterov momentum by an
-    inverted flag: ``--set nesterov=true``.
+    weight below 0, which would be a negative radius, is 0. The public code trains with Nesterov's momentum,
+    by a flag that is inverted at the start.
     """
 
     class Options(fairbench.Method.Options):
@@ -49,6 +55,7 @@ class Dafa(fairbench.Method):
         """False: take lambda S_ij S_jj from the easier class, as the public code did before September 2024."""
 
     options: Options
+    hidden_options = ("conserving",)
     state_names = ("class_weights",)
     class_weights: Tensor
 
@@ -59,6 +66,10 @@ class Dafa(fairbench.Method):
     def published_attack_bn(self) -> BatchNormMode:
         """Eval mode on both objectives."""
         return "eval"
+
+    def published_extra_clean_forwards(self) -> int:
+        """None: the clean images pass once."""
+        return 0
 
     def end_epoch(self, feedback: Feedback) -> None:
         """Take the weights at the end of the warm-up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -20,6 +21,8 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 AS_IF_ROBUST = -1.0
 """margin of a class that is absent from the batch: the lowest there is."""
+BATCHES_SHOWN = 50
+"""of an epoch, evenly spread; whose weights the log holds one by one."""
 
 
 @fairbench.register(
@@ -30,7 +33,10 @@ AS_IF_ROBUST = -1.0
     link="https://arxiv.org/abs/2402.17729",
     needs=("base checkpoint",),
     objectives=("at", "trades", "mart"),
-    defaults={ANY_TRACK: {"ema.start": 0.5}, "cifar100-*": {"tau": 0.05}},
+    defaults={
+        ANY_TRACK: {"awp.gamma": 0.005, "awp.start": 0, "ema.start": 0.5},
+        "cifar100-*": {"tau": 0.05, "rises_at": 0.75, "full_at": 0.9},
+    },
 )
 class Faal(fairbench.Method):
     """Between attack and update, find the class mixture in a KL ball that is worst for the batch.
@@ -52,14 +58,18 @@ class Faal(fairbench.Method):
         """KL(uniform || w), as in the paper, or KL(w || uniform)."""
         solver: Literal["closed_form", "cvxpy"] = "closed_form"
         """cvxpy poses the problem to a conic solver, as the public code does: the same weights, but slow."""
-        maximise: Literal["class_mean", "sample_sum"] = "class_mean"
+        objective: Literal["class_mean", "sample_sum"] = "class_mean"
         """what the weights multiply: the paper's class means, or the public code's sums over samples."""
-        clean_forward: bool = True
-        """on AT, also pass the clean images in train mode, as the public code does; it moves batch-norm statistics."""
+        rises_at: float = Field(default=0.5, ge=0, le=1)
+        """from scratch: share of the epochs before which tau is 0; the first decay of the learning rate."""
+        full_at: float = Field(default=0.75, ge=0, le=1)
+        """from scratch: share of the epochs before which tau is halved; the second decay."""
 
     options: Options
+    hidden_options = ("objective", "divergence")
     weight_sum: Tensor
     steps: int
+    shown: list[Tensor]
 
     def reset(self) -> None:
         """Nothing is kept between batches but what the log shows."""
@@ -73,6 +83,10 @@ class Faal(fairbench.Method):
         """Eval mode in all variants of the public code."""
         return "eval"
 
+    def published_extra_clean_forwards(self) -> int:
+        """On AT the public code passes the clean images, too, and drops the answers."""
+        return 0 if self.objective.is_regularised else 1
+
     @property
     def attack_name(self) -> str:
         """On the KL wherever a boundary term stands beside the natural one."""
@@ -84,20 +98,14 @@ class Faal(fairbench.Method):
             return super().perturb(batch, inner)
         return Views({"adversarial": kl_attack(self.setting, batch, inner).x_adv})
 
-    def losses(self, batch: Batch, views: Views) -> Terms:
-        """The objective's terms."""
-        terms = super().losses(batch, views)
-        if self.options.clean_forward and "clean" not in terms.logits:
-            with torch.no_grad():
-                self.network(batch.x)
-        return terms
-
     def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
         """K w_y on every term (Eq. 6, as a mean over the batch)."""
         solve = worst_case_weights if self.options.solver == "closed_form" else conic_weights
         class_weights = solve(self.class_margins(terms, batch.y), self.tau(batch), self.options.divergence)
         self.weight_sum += class_weights
         self.steps += 1
+        if batch.clock.step % math.ceil(batch.clock.steps_per_epoch / BATCHES_SHOWN) == 0:
+            self.shown.append(class_weights)
         per_sample = self.setting.num_classes * class_weights[batch.y]
         return {name: coefficient * per_sample for name, coefficient in terms.coefficients.items()}
 
@@ -106,18 +114,19 @@ class Faal(fairbench.Method):
         num_classes = self.setting.num_classes
         margins = probability_margin(terms.logits["adversarial"].detach().float(), y)
         means = class_means(margins, y, num_classes, absent=AS_IF_ROBUST)
-        return means if self.options.maximise == "class_mean" else means * class_counts(y, num_classes)
+        return means if self.options.objective == "class_mean" else means * class_counts(y, num_classes)
 
     def tau(self, batch: Batch) -> float:
-        """The radius now: from scratch it is 0 for half of training, then tau / 2, from three quarters on tau."""
+        """The radius now: from scratch it is 0 until the learning rate first falls, then tau / 2, at last tau."""
         if not self.setting.from_scratch:
             return self.options.tau
         done = batch.clock.epoch_fraction
-        return 0.0 if done < 0.5 else self.options.tau * (0.5 if done < 0.75 else 1.0)
+        return 0.0 if done < self.options.rises_at else self.options.tau * (0.5 if done < self.options.full_at else 1.0)
 
     def diagnostics(self) -> Mapping[str, Tensor]:
-        """The class weights, averaged over the epoch (Fig. 6)."""
-        return {"class_weights": self.weight_sum / max(1, self.steps)}
+        """The class weights, averaged over the epoch and of single batches (Fig. 6)."""
+        averaged = self.weight_sum / max(1, self.steps)
+        return {"class_weights": averaged, "class_weights_by_batch": torch.stack(self.shown or [averaged])}
 
     def _forget(self) -> None:
-        self.weight_sum, self.steps = self.per_class(0.0), 0
+        self.weight_sum, self.steps, self.shown = self.per_class(0.0), 0, []

@@ -74,6 +74,7 @@ class FairDistillation(fairbench.Method):
         """bring the mean of the clamped weights back to 1."""
 
     options: Options
+    hidden_options = ("count", "renormalise")
     state_names = ("class_weights", "withstood")
     class_weights: Tensor
     withstood: Tensor

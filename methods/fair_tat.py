@@ -13,8 +13,8 @@ from torch import Tensor
 import fairbench
 from fairbench.registry import ANY_TRACK
 from fairbench.training.feedback import Feedback
-from fairbench.training.inner import TARGETED_ATTACK, cross_entropy_attack
-from fairbench.training.seams import Batch, Inner, Views
+from fairbench.training.inner import TARGETED_ATTACK
+from fairbench.training.seams import Batch, Inner
 
 
 @fairbench.register(
@@ -25,7 +25,8 @@ from fairbench.training.seams import Batch, Inner, Views
     link="https://arxiv.org/abs/2410.23142",
     objectives=("at", "trades", "friendly"),
     defaults={
-        ANY_TRACK: {"trades.divide": True},
+        ANY_TRACK: {"trades.divide": True, "augmentation.padding_mode": "reflect"},
+        "cifar100-*": {"fawa.threshold": 0.02},
         "@friendly": {"attack_bn": "train", "friendly.tau": 3, "friendly.rearm": False, "friendly.jitter": 0},
         "digits": {"schedule.epochs": 12, "fawa.threshold": 0.05},
         "fmnist": {"schedule.epochs": 5, "fawa.threshold": 0.05},
@@ -54,6 +55,7 @@ class FairTat(fairbench.Method):
         """lambda1; paper and code."""
 
     options: Options
+    hidden_options = ("target_dist",)
     state_names = ("false_positive_scores", "robust_accuracy")
     false_positive_scores: Tensor
     """F: (K,)."""
@@ -64,6 +66,10 @@ class FairTat(fairbench.Method):
         """Uniform targets, and every radius epsilon."""
         self.false_positive_scores = self.per_class(1 / self.setting.num_classes)
         self.robust_accuracy = self.per_class(1 - self.options.radius_base)
+
+    def published_extra_clean_forwards(self) -> int:
+        """One before the step and one after it."""
+        return 2
 
     @property
     def attack_name(self) -> str:
@@ -79,12 +85,6 @@ class FairTat(fairbench.Method):
         """Radii by true class, and a target for each image."""
         epsilon = (self.setting.epsilon * self.margins)[batch.y]
         return replace(super().prepare(batch), epsilon=epsilon, targets=self.draw_targets(batch.y))
-
-    def perturb(self, batch: Batch, inner: Inner) -> Views:
-        """The objective's attack with targets; one on the KL has none and gives way to PGD on the cross-entropy."""
-        if not self.objective.is_regularised:
-            return super().perturb(batch, inner)
-        return Views({"adversarial": cross_entropy_attack(self.setting, batch, inner).x_adv})
 
     def end_epoch(self, feedback: Feedback) -> None:
         """F and R from the answers given during the epoch."""

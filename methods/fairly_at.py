@@ -48,6 +48,7 @@ class FairlyAdversarialTraining(fairbench.Method):
         """what the variance is taken over; no other code than this one's is known to have made published numbers."""
 
     options: Options
+    hidden_options = ("mode",)
 
     @property
     def attack_name(self) -> str:
@@ -57,6 +58,10 @@ class FairlyAdversarialTraining(fairbench.Method):
     def published_attack_bn(self) -> BatchNormMode:
         """Eval mode in both scripts of the public code."""
         return "eval"
+
+    def published_extra_clean_forwards(self) -> int:
+        """None in either."""
+        return 0
 
     def perturb(self, batch: Batch, inner: Inner) -> Views:
         """PGD on the cross-entropy, whatever the objective."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 import fairbench
 from fairbench.attacks.ascent import EarlyStop
-from fairbench.training.inner import cross_entropy_attack, kl_attack
+from fairbench.training.inner import CROSS_ENTROPY_ATTACK, KL_ATTACK, cross_entropy_attack, kl_attack
 from fairbench.training.outer import adversarial_terms, mart_terms, trades_terms
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
@@ -42,8 +42,6 @@ class FriendlyAdversarialTraining(fairbench.Objective):
     PGD. CFA's code runs the AT form with ``tau=3``, ``rearm=false``, no jitter, and the batch norms in train mode.
     """
 
-    attack_name: ClassVar[str] = "pgd stopped early"
-
     class Options(fairbench.Objective.Options):
         """Settings of the early stop."""
 
@@ -59,10 +57,16 @@ class FriendlyAdversarialTraining(fairbench.Objective):
         """weight of the boundary term in the TRADES and MART forms."""
 
     options: Options
+    hidden_options = ("form", "rearm")
+
+    @property
+    def attack_name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the form."""
+        return f"{KL_ATTACK if self.options.form == 'trades' else CROSS_ENTROPY_ATTACK}, stopped early"
 
     def hidden_settings(self) -> dict[str, Any]:
-        """The noise inside each step."""
-        return {"attack_jitter": self.jitter}
+        """Also the noise inside each step."""
+        return super().hidden_settings() | {"attack_jitter": self.jitter}
 
     def perturb(self, batch: Batch, inner: Inner) -> Views:
         """Algorithm 1; the step counts are kept as a trace."""

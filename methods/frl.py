@@ -18,6 +18,10 @@ from fairbench.training.seams import Batch, Inner, Terms
 
 LEAST_MARGIN = 0.98
 """floor of the radius relative to epsilon; below 1 in the public code."""
+LIMIT = {"rw": 0.5, "rm": 0.3, "rwrm": 0.5}
+MARGIN_RATE = {"rw": 0.0, "rm": 0.1, "rwrm": 0.2}
+LARGEST_MARGIN = {"rw": 1.0, "rm": 2.5, "rwrm": 3.0}
+"""of the three scripts; those of rw and rwrm are of 2022, that of rm is of 2021."""
 
 
 @fairbench.register(
@@ -32,7 +36,7 @@ LEAST_MARGIN = 0.98
         ANY_TRACK: {"trades.beta": 1.5},
         "digits": {"schedule.epochs": 12},
         "fmnist": {"schedule.epochs": 10},
-        "cifar10-prn18-ft": {"schedule.epochs": 80, "schedule.learning_rate": 1e-3},
+        "cifar*": {"schedule.epochs": 80, "schedule.learning_rate": 1e-3, "schedule.milestones": {0.5: 0.1}},
     },
 )
 class Frl(fairbench.Method):
@@ -43,25 +47,29 @@ class Frl(fairbench.Method):
 
     R_nat_i is the clean error of class i on held-out data, R_bndy_i what PGD-20 adds to it. Variants: ``rw`` adapts
     both weights, ``rm`` the natural weight and the radius, ``rwrm`` all three. Where paper and code differ (rate of the
-    boundary multipliers, decay, floor of the radius) this is the code of 2022, which later papers ran.
+    boundary multipliers, decay, floor of the radius) this is the code of 2022, which later papers ran; ``rm`` is in the
+    code of 2021 alone, which averages both terms over the sum of all weights (with equal weights half the loss) and has
+    ``trades.beta=1``.
     """
 
     class Options(fairbench.Method.Options):
         """Settings of the Lagrangian."""
 
         variant: Literal["rw", "rm", "rwrm"] = "rwrm"
+        """what is adapted: the weights, the natural weights and the radius, or all."""
         tolerance: float = Field(default=0.05, ge=0)
-        """tau1 = tau2: how much a class may exceed the average error."""
+        """tau1 = tau2: how much a class may exceed the average error; published results have 0.05 and 0.07."""
         weight_rate: float = Field(default=0.05, ge=0)
         """alpha1, of the multipliers; boundary multipliers move at twice the rate; halved with the learning rate."""
-        margin_rate: float = Field(default=0.2, ge=0)
-        """alpha2, of the log radius; 0.1 in the code of 2021."""
-        limit: float = Field(default=0.5, ge=0)
-        """largest sum of the multipliers; 0.3 in the code for rm."""
-        largest_margin: float = Field(default=3.0, ge=1)
-        """cap of the radius relative to epsilon; 2.5 in the code for rw and rm."""
+        margin_rate: float | None = Field(default=None, ge=0)
+        """alpha2, of the log radius; None is the code's, 0.2 for rwrm and 0.1 for rm."""
+        limit: float | None = Field(default=None, ge=0)
+        """largest sum of the multipliers; None is the code's, 0.5, and 0.3 for rm."""
+        largest_margin: float | None = Field(default=None, ge=1)
+        """cap of the radius relative to epsilon; None is the code's, 3 for rwrm and 2.5 for rm."""
 
     options: Options
+    hidden_options = ("variant",)
     state_names = ("natural_multipliers", "boundary_multipliers", "log_margin")
     natural_multipliers: Tensor
     boundary_multipliers: Tensor
@@ -86,12 +94,12 @@ class Frl(fairbench.Method):
 
     def update(self, natural_violation: Tensor, boundary_violation: Tensor, *, rate: float) -> None:
         """Projected ascent on the multipliers, plain ascent on the log margins; violations (K,) keep their sign."""
-        variant, limit = self.options.variant, self.options.limit
+        variant, limit = self.options.variant, self.chosen("limit", LIMIT)
         self.natural_multipliers = _project(self.natural_multipliers + rate * natural_violation, limit)
         if variant in ("rw", "rwrm"):
             self.boundary_multipliers = _project(self.boundary_multipliers + 2 * rate * boundary_violation, limit)
         if variant in ("rm", "rwrm"):
-            self.log_margin = self.log_margin + self.options.margin_rate * boundary_violation
+            self.log_margin = self.log_margin + self.chosen("margin_rate", MARGIN_RATE) * boundary_violation
 
     def prepare(self, batch: Batch) -> Inner:
         """The radius of each sample's class; one step size for the batch, a quarter of its largest radius."""
@@ -110,15 +118,21 @@ class Frl(fairbench.Method):
         }
 
     def combine(self, terms: Terms, weights: Mapping[str, Tensor]) -> Tensor:
-        """Each term as a weighted average over the batch, then natural + beta boundary."""
-        averages = {
-            name: (weights[name] * values).sum() / weights[name].sum() for name, values in terms.per_sample.items()
-        }
+        """Each term as a weighted average over the batch, then natural + beta boundary; for rm both in one average."""
+        share = {name: weights[name].sum() for name in terms.per_sample}
+        if self.options.variant == "rm":
+            share = dict.fromkeys(share, torch.stack([*share.values()]).sum())
+        averages = {name: (weights[name] * values).sum() / share[name] for name, values in terms.per_sample.items()}
         return torch.stack([terms.coefficients[name] * value for name, value in averages.items()]).sum()
 
     def margins(self) -> Tensor:
         """Radius of each class relative to epsilon: (K,)."""
-        return torch.exp(2 * self.log_margin).clamp(LEAST_MARGIN, self.options.largest_margin)
+        return torch.exp(2 * self.log_margin).clamp(LEAST_MARGIN, self.chosen("largest_margin", LARGEST_MARGIN))
+
+    def chosen(self, option: str, published: Mapping[str, float]) -> float:
+        """The option as written, or as the script of the variant has it."""
+        value = getattr(self.options, option)
+        return published[self.options.variant] if value is None else value
 
     def rate_factor(self, done: float) -> float:
         """The multipliers' rate is halved in the middle of training, and again in its last epoch.

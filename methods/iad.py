@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 import fairbench
 from fairbench.losses import cross_entropy, kl_divergence, softened_kl
-from fairbench.training.distillation import SHORT_TRACKS, Distillation
+from fairbench.training.distillation import SHORT_TRACKS, Distillation, trust_in
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 
@@ -60,10 +59,9 @@ class Iad(Distillation):
         """multiply the teacher's term by A, as in the paper."""
         hard_labels_at: Literal["clean", "adversarial"] = "clean"
         """where the cross-entropy is taken; at adversarial images in the code of Fair-IAD."""
-        extra_forward: bool = True
-        """pass the adversarial images once more, as the code does, for the batch-norm statistics alone."""
 
     options: Options
+    hidden_options = (*Distillation.hidden_options, "split_trust", "hard_labels_at")
 
     def prepare(self, batch: Batch) -> Inner:
         """The teacher's answers on the clean images."""
@@ -73,7 +71,7 @@ class Iad(Distillation):
         """PGD on the cross-entropy; then the teacher's answers at x'."""
         views = self.attack(batch, inner, lambda _, logits: cross_entropy(logits, batch.y))
         x_adv = views.x["adversarial"]
-        if self.options.extra_forward:
+        if self.options.unused_forwards:
             self.clean_forward(x_adv, learns=False)
         return replace(views, soft_labels={**views.soft_labels, "adversarial": self.ask(x_adv)})
 
@@ -100,8 +98,49 @@ class Iad(Distillation):
         )
 
     def trust(self, answers: Tensor, batch: Batch) -> Tensor:
-        """A: the teacher's probability of the truth at x', to the power beta: (B,)."""
-        truth = answers.softmax(dim=1).gather(1, batch.y[:, None]).squeeze(1)
-        if batch.clock.epoch_fraction < self.options.warm_up:
-            return torch.ones_like(truth)
-        return truth**self.options.trust_exponent
+        """A: (B,)."""
+        return trust_in(answers, batch, exponent=self.options.trust_exponent, warm_up=self.options.warm_up)
+
+
+@fairbench.register(
+    "ada_iad",
+    title="AdaIAD",
+    paper="Huang et al., Boosting Accuracy and Robustness of Student Models via Adaptive Adversarial Distillation, "
+    "CVPR 2023",
+    year=2023,
+    family="distillation",
+    needs=("teacher",),
+    as_objective="ada_iad",
+    defaults=SHORT_TRACKS,
+)
+class AdaIad(Iad):
+    """IAD's loss on AdaAD's adversarial examples.
+
+    min_theta E [ alpha t^2 KL(T^t(x') || S^t(x')) + alpha (1 - A) KL(S(x) || S(x')) + (1 - alpha) CE(S(x), y) ]
+    x' = argmax_{|x' - x| <= epsilon} KL(T(x') || S(x'))     A as in IAD-I, after 60 of 200 epochs
+
+    The teacher answers at x' in its own term too, and the gradient of the attack passes through both networks, in eval
+    mode from a Gaussian start. The temperature is 30 in the code of AdaAD's authors, which this follows.
+    """
+
+    attack_bn: ClassVar[BatchNormMode] = "eval"
+    attack_name: ClassVar[str] = "pgd on KL(teacher adversarial || student adversarial)"
+    attack_start: ClassVar[Literal["gaussian", "uniform"]] = "gaussian"
+
+    class Options(Iad.Options):
+        """IAD's, at another temperature."""
+
+        temperature: float = Field(default=30.0, gt=0)
+        """t, of teacher and student in the teacher's term."""
+
+    options: Options
+
+    def prepare(self, batch: Batch) -> Inner:
+        """Nothing is asked on clean images."""
+        return Distillation.prepare(self, batch)
+
+    def perturb(self, batch: Batch, inner: Inner) -> Views:
+        """PGD on the disagreement; the teacher's answers at x' are both its labels and what trust is read from."""
+        views = self.attack(batch, inner, lambda x_adv, logits: kl_divergence(self.ask(x_adv), logits))
+        answers = self.ask(views.x["adversarial"])
+        return replace(views, soft_labels={"adversarial": answers, "clean": answers})

@@ -23,6 +23,7 @@ class NaturalTraining(fairbench.Objective):
     """
 
     attack_name: ClassVar[str] = "none"
+    is_adversarial: ClassVar[bool] = False
 
     def perturb(self, batch: Batch, inner: Inner) -> Views:
         """No perturbation."""

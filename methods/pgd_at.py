@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import fairbench
+from fairbench.registry import ANY_TRACK
 from fairbench.training.inner import CROSS_ENTROPY_ATTACK, cross_entropy_attack
 from fairbench.training.outer import adversarial_terms
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
@@ -18,16 +19,19 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
     link="https://arxiv.org/abs/1706.06083",
     family="objective",
     as_objective="at",
+    defaults={ANY_TRACK: {"augmentation.padding_mode": "reflect", "awp.gamma": 0.01}},
 )
 class AdversarialTraining(fairbench.Objective):
     """Cross-entropy on PGD examples.
 
     min_theta E max_{|x' - x| <= epsilon} CE(f(x'), y)     (Madry et al., Eq. 2.1)
 
-    The code of Rice et al. attacks with the network in train mode; methods whose code does otherwise say so.
+    The code of Rice et al. attacks with the network in train mode, passes the clean images once more after the step,
+    for its log, and pads crops by reflection; methods whose code does otherwise say so. AWP's gamma is 0.01 here.
     """
 
     attack_bn: ClassVar[BatchNormMode] = "train"
+    extra_clean_forwards: ClassVar[int] = 1
     attack_name: ClassVar[str] = CROSS_ENTROPY_ATTACK
 
     def perturb(self, batch: Batch, inner: Inner) -> Views:

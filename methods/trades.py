@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 import fairbench
-from fairbench.training.inner import KL_ATTACK, kl_attack
+from fairbench.registry import ANY_TRACK
+from fairbench.training.inner import KL_ATTACK, cross_entropy_attack, kl_attack
 from fairbench.training.outer import trades_terms
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
@@ -21,17 +22,20 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     link="https://arxiv.org/abs/1901.08573",
     family="objective",
     as_objective="trades",
+    defaults={ANY_TRACK: {"awp.start": 0.05}},
 )
 class Trades(fairbench.Objective):
     """Clean cross-entropy plus beta times the KL divergence to the perturbed prediction.
 
     min_theta E [ CE(f(x), y) + beta max_{|x' - x| <= epsilon} KL(p(x) || p(x')) ]     (Zhang et al., Eq. 5)
 
-    Gradients flow through both arguments of the KL. The attack runs with the network in eval mode.
+    Gradients flow through both arguments of the KL. The attack runs with the network in eval mode. The public code
+    passes the clean images twice, which moves batch-norm statistics twice. TRADES-AWP perturbs from epoch 10 of 200 on.
     """
 
     attack_name: ClassVar[str] = KL_ATTACK
     is_regularised: ClassVar[bool] = True
+    extra_clean_forwards: ClassVar[int] = 1
 
     class Options(fairbench.Objective.Options):
         """Settings of the objective."""
@@ -45,12 +49,12 @@ class Trades(fairbench.Objective):
 
     def hidden_settings(self) -> dict[str, Any]:
         """Whether the loss is divided by 1 + beta."""
-        return {"loss_divided": self.options.divide}
+        return super().hidden_settings() | {"loss_divided": self.options.divide}
 
     def perturb(self, batch: Batch, inner: Inner) -> Views:
-        """PGD on the KL from a small Gaussian start, last iterate."""
-        ascent = kl_attack(self.setting, batch, inner)
-        return Views({"adversarial": ascent.x_adv})
+        """PGD on the KL from a small Gaussian start, last iterate; towards targets it is the cross-entropy's."""
+        attack = kl_attack if inner.targets is None else cross_entropy_attack
+        return Views({"adversarial": attack(self.setting, batch, inner).x_adv})
 
     def losses(self, batch: Batch, views: Views) -> Terms:
         """CE(f(x), y) and KL(p(x) || p(x')), both from train-mode forwards."""

@@ -60,6 +60,10 @@ class Wat(fairbench.Method):
         weights = self.setting.num_classes * (self.options.rate * self.costs).softmax(dim=0)
         return weights.nan_to_num(nan=1.0)
 
+    def published_extra_clean_forwards(self) -> int:
+        """None, unlike TRADES' own code."""
+        return 0
+
     def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
         """w_y + w_{K+1} on every term (Eq. 1)."""
         weights = self.expert_weights

@@ -46,7 +46,7 @@ def show_method(
     import inspect
 
     from fairbench.cli.output import print_fields, print_json
-    from fairbench.compose import compose, schedule_defaults
+    from fairbench.compose import compose, track_defaults
     from fairbench.registry import load_plugin
 
     for path in plugin or []:
@@ -58,7 +58,7 @@ def show_method(
         "objective": composition.objective,
         "modifiers": list(composition.modifiers),
         "options": {part: dict(values) for part, values in composition.options.items()},
-        "schedule": schedule_defaults(entry, track) if track else {},
+        "schedule": track_defaults(entry, track, "schedule"),
     }
     if as_json:
         print_json(details)

@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fairbench.compose import Composition, compose, schedule_defaults
+from fairbench.compose import Composition, compose, track_defaults
 from fairbench.errors import UsageError
 from fairbench.launch.bases import SCRATCH, Start, find_start
 from fairbench.launch.overrides import changed_track
 from fairbench.launch.teachers import Teacher, check_all_used, find_teachers, teacher_label
-from fairbench.protocol.track import Schedule, Track, load_track
+from fairbench.protocol.track import Augmentation, Schedule, Track, load_track
 
 BASE_PREFIX = "base:"
 _NOT_CONFIGURED = {"scratch_schedule", "summary", "title", "bases", "teachers", "sources"}
@@ -113,7 +113,8 @@ def _cell(request: Request, track: Track, written: str, seed: int) -> Cell:
         return _base_cell(request, track, written)
     composition = compose(written, track=track.name)
     start = find_start(request.init or track.init, track)
-    published = track.model_copy(update={"schedule": _schedule(composition, track, start)})
+    own = {"schedule": _schedule(composition, track, start), "augmentation": _augmentation(composition, track)}
+    published = track.model_copy(update=own)
     if start.is_foreign:
         published, _ = changed_track(published, {"selection.rule": "last"}, place="foreign start")
     changed, departures = _with_changes(request, published)
@@ -157,7 +158,14 @@ def _with_changes(request: Request, track: Track) -> tuple[Track, list[str]]:
 
 def _schedule(composition: Composition, track: Track, start: Start) -> Schedule:
     """The track's schedule; on a fine-tuning track, methods may bring one of their own, scratch another."""
+    entry, schedule = composition.entry, track.schedule
+    own = track_defaults(entry, track.name, "schedule")
     if start.is_scratch and track.init != SCRATCH and track.scratch_schedule is not None:
-        return track.scratch_schedule
-    own = schedule_defaults(composition.entry, track.name)
-    return Schedule.model_validate({**track.schedule.model_dump(), **own})
+        # What a method scales to the track is meant for fine-tuning; its momentum is its own anywhere.
+        schedule, own = track.scratch_schedule, track_defaults(entry, None, "schedule")
+    return Schedule.model_validate(schedule.model_dump() | own)
+
+
+def _augmentation(composition: Composition, track: Track) -> Augmentation:
+    own = track_defaults(composition.entry, track.name, "augmentation")
+    return Augmentation.model_validate(track.augmentation.model_dump() | own)

@@ -108,7 +108,7 @@ def load_teacher(network: nn.Module, teacher: Teacher) -> None:
 
 
 def _find(role: str, name: str, track: Track) -> Teacher:
-    if name in track.bases:
+    if name in (*track.bases, *track.teachers.values()):
         base = shipped_base(name, track, option=f"--teacher {role}=FILE")
         assert base.path is not None
         assert base.sha256 is not None

@@ -109,7 +109,7 @@ class Track(Schema):
     bases: list[str] = Field(default_factory=list)
     """Written forms that are trained from scratch and offered as starts."""
     teachers: dict[Literal["robust", "clean"], str] = Field(default_factory=dict)
-    """role -> base or source that teaches in it, unless ``--teacher`` names another."""
+    """role -> base, source or other shipped checkpoint that teaches in it, unless ``--teacher`` names another."""
     sources: dict[str, Source] = Field(default_factory=dict)
     """name of a base or teacher -> where the published one is and how to train its like."""
     schedule: Schedule

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from fairbench.training.method import Part
+from fairbench.training.modes import statistics_kept
 from fairbench.training.seams import Clock
 
 
@@ -47,13 +48,11 @@ class Awp(Part):
             _shift(kernels, shifts, -1)
 
     def _shifts(self, network: nn.Module, kernels: list[nn.Parameter], base_loss: Callable[[], Tensor]) -> list[Tensor]:
-        # The paper perturbs on a proxy copy whose batch-norm statistics are thrown away: here they are put back.
-        buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        # Public checkpoints carry kernels that no forward uses, as WRN's sub_block1: they stay where they are.
-        gradients = torch.autograd.grad(base_loss(), kernels, materialize_grads=True)
+        # The paper perturbs on a proxy copy whose batch-norm statistics are thrown away.
+        with statistics_kept(network):
+            # Public checkpoints carry kernels that no forward uses, as WRN's sub_block1: they stay where they are.
+            gradients = torch.autograd.grad(base_loss(), kernels, materialize_grads=True)
         with torch.no_grad():
-            for name, buffer in network.named_buffers():
-                buffer.copy_(buffers[name])
             return [
                 self.options.gamma * kernel.norm() * gradient / (gradient.norm() + 1e-20)
                 for kernel, gradient in zip(kernels, gradients, strict=True)

@@ -14,6 +14,7 @@ from fairbench.attacks.starts import TRADES_NOISE, gaussian_start
 from fairbench.errors import UsageError
 from fairbench.losses import kl_divergence
 from fairbench.training.method import Objective
+from fairbench.training.modes import statistics_kept
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 CORRECT_STEPS = "correct_steps"
@@ -28,6 +29,19 @@ ELEMENT_MEAN_TRACKS = {track: {**values, "kl_scale": 10.0} for track, values in 
 of fine-tuning, and with K = 100 by a factor of 10. In a few epochs at the rate of the track they would hardly move."""
 
 
+def trust_in(answers: Tensor, batch: Batch, *, exponent: float, warm_up: float) -> Tensor:
+    """How far a teacher is trusted: its probability of the truth, to a power; 1 while it is early (IAD). (B,).
+
+    Args:
+        answers: (B, K) logits of the teacher.
+        batch: labels and clock.
+        exponent: 0 trusts fully.
+        warm_up: share of the epochs before which trust is full.
+    """
+    truth = answers.softmax(dim=1).gather(1, batch.y[:, None]).squeeze(1)
+    return torch.ones_like(truth) if batch.clock.epoch_fraction < warm_up else truth**exponent
+
+
 class Distillation(Objective):
     """An objective that trains a student on a frozen teacher's answers.
 
@@ -35,6 +49,7 @@ class Distillation(Objective):
     and the mean over the batch of the sums over classes. Against a fixed weight decay that is not the same training.
     """
 
+    has_teacher: ClassVar[bool] = True
     attack_start: ClassVar[Literal["gaussian", "uniform"]] = "gaussian"
     """0.001 N(0, 1) around the image, or uniform in the ball; in neither code is the start clipped to [0, 1]."""
 
@@ -45,6 +60,10 @@ class Distillation(Objective):
         """mean over samples and classes, or over samples of the sum over classes."""
         kl_scale: float = Field(default=1.0, gt=0)
         """factor on every divergence."""
+        unused_forwards: bool = True
+        """pass images in train mode though their answers count for nothing."""
+
+    hidden_options: ClassVar[tuple[str, ...]] = ("kl_reduction", "kl_scale", "unused_forwards")
 
     @property
     def kl_factor(self) -> float:
@@ -53,12 +72,8 @@ class Distillation(Objective):
         return self.options.kl_scale / (self.setting.num_classes if is_element_mean else 1)
 
     def hidden_settings(self) -> dict[str, Any]:
-        """Reduction and scale of the divergences, and where the attack starts."""
-        return {
-            "kl_reduction": self.options.kl_reduction,
-            "kl_scale": self.options.kl_scale,
-            "attack_start": self.attack_start,
-        }
+        """Also where the attack starts."""
+        return super().hidden_settings() | {"attack_start": self.attack_start}
 
     def ask(self, x: Tensor, role: str = "robust") -> Tensor:
         """The teacher's logits on x, (B, K); gradients flow to x alone, and only if x asks for them.
@@ -73,14 +88,17 @@ class Distillation(Objective):
         return self.setting.teachers[role](x)
 
     def clean_forward(self, x: Tensor, *, learns: bool) -> Tensor:
-        """The student's logits on clean images, (B, K).
+        """The student's logits on images, (B, K).
 
         Args:
             x: (B, C, H, W).
             learns: False where the public code passes the images only to move batch-norm statistics.
         """
-        with contextlib.nullcontext() if learns else torch.no_grad():
-            return self.setting.network(x)
+        network = self.setting.network
+        if learns:
+            return network(x)
+        with torch.no_grad(), contextlib.nullcontext() if self.options.unused_forwards else statistics_kept(network):
+            return network(x)
 
     def attack(self, batch: Batch, inner: Inner, loss: Loss) -> Views:
         """PGD on a loss from the start of the method, last iterate.

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from fairbench.errors import UsageError
 from fairbench.protocol.schema import Schema
 from fairbench.training.feedback import Feedback
+from fairbench.training.modes import has_statistics
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Setting, Terms, Views
 
 
@@ -22,6 +24,8 @@ class Part:
 
     state_names: ClassVar[tuple[str, ...]] = ()
     """attributes, tensors all, that change during training."""
+    hidden_options: ClassVar[tuple[str, ...]] = ()
+    """options in which published codes differ in silence from each other or from their papers."""
 
     setting: Setting
     options: Any
@@ -32,7 +36,7 @@ class Part:
 
     def hidden_settings(self) -> dict[str, Any]:
         """What differs in silence between published codes, for the record."""
-        return {}
+        return {name: getattr(self.options, name) for name in self.hidden_options}
 
     def bind(self, setting: Setting) -> Self:
         """Give the part its network, radius and generator, and its state its first value."""
@@ -71,10 +75,16 @@ class Objective(Part):
 
     attack_bn: ClassVar[BatchNormMode] = "eval"
     """mode of the batch norms while attacking, as the public code has it; train also moves their statistics."""
+    extra_clean_forwards: ClassVar[int] = 0
+    """how often the public code passes the clean images in train mode beyond what its loss needs."""
     attack_name: ClassVar[str] = ""
     """what the record calls the inner attack."""
     is_regularised: ClassVar[bool] = False
     """whether a boundary term stands beside the natural one, as in TRADES."""
+    is_adversarial: ClassVar[bool] = True
+    """whether there is an attack at all."""
+    has_teacher: ClassVar[bool] = False
+    """whether labels come from a teacher."""
 
     def prepare(self, batch: Batch) -> Inner:
         """Radius, step and targets for this batch; by default those of the track."""
@@ -102,6 +112,8 @@ class Method(Part):
 
         attack_bn: BatchNormMode | None = None
         """None is what the public code of the method, or else of the objective, does."""
+        extra_clean_forwards: int | None = Field(default=None, ge=0)
+        """passes of the clean images in train mode that only move batch-norm statistics; None is as in that code."""
 
     objective: Objective
     default_modifiers: ClassVar[tuple[str, ...]] = ()
@@ -133,12 +145,23 @@ class Method(Part):
         return self.objective.attack_name
 
     def hidden_settings(self) -> dict[str, Any]:
-        """The objective's, and the mode of the batch norms during the attack."""
-        return self.objective.hidden_settings() | {"attack_bn": self.attack_bn}
+        """The method's and the objective's, and what happens to the batch norms."""
+        batch_norms = {"attack_bn": self.attack_bn, "extra_clean_forwards": self.extra_clean_forwards}
+        return self.objective.hidden_settings() | super().hidden_settings() | batch_norms
 
     def published_attack_bn(self) -> BatchNormMode:
         """The mode in the public code."""
         return self.objective.attack_bn
+
+    @property
+    def extra_clean_forwards(self) -> int:
+        """How often the clean images pass once more in each step."""
+        chosen = self.options.extra_clean_forwards
+        return self.published_extra_clean_forwards() if chosen is None else chosen
+
+    def published_extra_clean_forwards(self) -> int:
+        """How often in the public code."""
+        return self.objective.extra_clean_forwards
 
     def start_epoch(self, feedback: Feedback) -> None:
         """Look back before an epoch."""
@@ -152,8 +175,16 @@ class Method(Part):
         return self.objective.perturb(batch, inner)
 
     def losses(self, batch: Batch, views: Views) -> Terms:
-        """The per-sample terms."""
-        return self.objective.losses(batch, views)
+        """The per-sample terms; then the passes that only move batch-norm statistics.
+
+        Some codes make these after the step, at weights that are one step newer.
+        """
+        terms = self.objective.losses(batch, views)
+        if has_statistics(self.network):
+            with torch.no_grad():
+                for _ in range(self.extra_clean_forwards):
+                    self.network(batch.x)
+        return terms
 
     def weigh(self, terms: Terms, batch: Batch) -> dict[str, Tensor]:
         """The weights of each term, (B,) or scalar, coefficients included."""

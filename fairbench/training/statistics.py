@@ -49,6 +49,11 @@ class ViewStatistics:
         """(K,) fractions; 0 for a class that was not seen."""
         return self.class_correct / self.class_total.clamp(min=1)
 
+    @property
+    def class_risk(self) -> Tensor:
+        """(K,) mean cross-entropy; 0 for a class that was not seen."""
+        return self.cross_entropy / self.class_total.clamp(min=1)
+
 
 @dataclass
 class EpochStatistics:
@@ -74,6 +79,18 @@ class EpochStatistics:
     def adversarial(self) -> ViewStatistics:
         """The adversarial view."""
         return self.views["adversarial"]
+
+    def log_entries(self) -> dict[str, Tensor]:
+        """What the log shows of each view: accuracy and risk of each class, and how far the risks spread.
+
+        The population standard deviation of the class-wise risk is what ABSLD's Fig. 5 plots.
+        """
+        entries = {}
+        for name, view in self.views.items():
+            entries[f"train_{name}_class_accuracy"] = view.class_accuracy
+            entries[f"train_{name}_class_risk"] = view.class_risk
+            entries[f"train_{name}_risk_deviation"] = view.class_risk.std(correction=0)
+        return entries
 
     def state_dict(self) -> dict[str, Tensor]:
         """Flat tensors, for the trainer's state."""

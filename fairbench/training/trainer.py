@@ -227,9 +227,7 @@ class Trainer:
             "select_score": float(robust + validation.adversarial_accuracy.min()) / 2,
         }
         if self.statistics is not None:
-            row |= {
-                f"train_{name}_class_accuracy": v.class_accuracy.tolist() for name, v in self.statistics.views.items()
-            }
+            row |= {name: value.tolist() for name, value in self.statistics.log_entries().items()}
         row |= {name: value.tolist() for name, value in self.recipe.method.diagnostics().items()}
         if note:
             row["note"] = note

@@ -110,9 +110,7 @@ def test_folder_names_are_safe(written, is_foreign, checkpoint):
 def test_the_longest_names_still_fit_a_file_system(tmp_path):
     path = tmp_path / ("x" * 200 + ".safetensors")
     path.write_bytes(b"weights")
-    options = (
-        "divergence=kl&maximise=sample_sum&clean_forward=false&attack_bn=train&tau=0.123456789&awp.gamma=0.0123456789"
-    )
+    options = "divergence=kl&objective=sample_sum&attack_bn=train&tau=0.123456789&awp.gamma=0.0123456789"
     made = cell(
         f"faal@trades+awp+fawa?{options}&awp.start=0.123456789&fawa.start=0.123456789&beta=5.123456789", init=str(path)
     )

@@ -93,8 +93,22 @@ def test_only_those_who_need_a_teacher_get_one(cells):
     assert alone.folder == cells("pgd_at")[0].folder
 
 
+@pytest.mark.parametrize("track", ["digits", "fmnist"])
+def test_both_roles_are_filled_on_the_tracks_that_ship_their_teachers(cells, track):
+    (cell,) = cells("mtard", track=track)
+    robust, clean = cell.teachers
+    assert (robust.role, clean.role, clean.name) == ("robust", "clean", "natural")
+    assert robust.name == {"digits": "trades", "fmnist": "robust_teacher"}[track]
+    card = json.loads(clean.path.with_suffix(".json").read_text("utf-8"))
+    assert (card["method"], card["selected_on"]) == ("natural", "last")
+    with pytest.raises(UsageError, match="is neither a file nor a start"):
+        cells("pgd_at", track=track, init=clean.name)
+
+
 @pytest.mark.parametrize("method", ["mtard", "fair_mtard"])
-def test_a_role_that_stays_empty_is_refused_with_its_cure(cells, method):
+def test_a_role_that_stays_empty_is_refused_with_its_cure(cells, method, monkeypatch):
+    bare = load_track("digits").model_copy(update={"teachers": {"robust": "trades"}})
+    monkeypatch.setattr("fairbench.launch.cells.load_track", lambda name: bare)
     with pytest.raises(
         UsageError, match=rf"{method} needs a clean teacher and track digits has none; .*natural --init"
     ):

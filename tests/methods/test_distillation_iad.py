@@ -88,7 +88,7 @@ def test_hard_labels_are_taken_where_the_option_says(tiny, seams, where, view):
     assert terms.per_sample["natural"].mean().item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize(("written", "passes"), [("iad", 5 + 3), ("iad?extra_forward=false", 5 + 2)])
+@pytest.mark.parametrize(("written", "passes"), [("iad", 5 + 3), ("iad?unused_forwards=false", 5 + 2)])
 def test_the_dropped_forward_moves_batch_norm_statistics(tiny, seams, written, passes):
     network = tiny.bn_network().train()
     method, batch = bound(tiny, written, network=network, teacher=tiny.bn_network(seed=3)), tiny.batch()

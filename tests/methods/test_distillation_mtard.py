@@ -17,7 +17,6 @@ def bound(tiny, written="mtard", *, clean_seed=8, **changes):
 
 
 def balance_after(method, losses):
-    method.objective.rate = method.objective.options.balance_rate
     for pair in losses:
         method.objective.move_balance(torch.tensor(pair))
     return float(method.objective.clean_weight)

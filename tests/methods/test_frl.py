@@ -45,9 +45,9 @@ def test_a_tolerance_beyond_reach_is_trades(tiny, seams, variant):
         method.start_epoch(Errors(tiny, clean=(90, 20, 100, 0), adversarial=(10, 20, 0, 0), epoch=epoch))
     assert method.natural_multipliers.tolist() == method.boundary_multipliers.tolist() == [0] * 4
     views = seams.views(batch)
-    torch.testing.assert_close(
-        seams.loss(method, batch, views), seams.loss(tiny.bound("trades?beta=1.5", network), batch, views)
-    )
+    # The script of rm averages both terms over the sum of both weights: with equal weights that is half of TRADES.
+    expected = seams.loss(tiny.bound("trades?beta=1.5", network), batch, views) * (0.5 if variant == "rm" else 1)
+    torch.testing.assert_close(seams.loss(method, batch, views), expected)
     assert method.margins().tolist() == pytest.approx([1.0 if variant == "rw" else 0.98] * 4)
 
 
@@ -62,8 +62,32 @@ def test_one_update_from_zero(tiny, variant):
     has_weight, has_margin = variant != "rm", variant != "rw"
     assert method.boundary_multipliers.tolist() == pytest.approx([0.01 if has_weight else 0] + [0] * 9)
     assert shown["boundary_weights"] == pytest.approx([0.109] + [0.099] * 9 if has_weight else [0.1] * 10)
-    others = max(math.exp(-0.008), 0.98)
-    assert shown["margins"] == pytest.approx([math.exp(0.04)] + [others] * 9 if has_margin else [1.0] * 10)
+    rate = 0.2 if variant == "rwrm" else 0.1
+    margins = [math.exp(2 * rate * 0.1), *[math.exp(2 * rate * -0.02)] * 9]
+    assert shown["margins"] == pytest.approx(margins if has_margin else [1.0] * 10)
+
+
+@pytest.mark.parametrize(("variant", "limit", "cap"), [("rw", 0.5, 1.0), ("rm", 0.3, 2.5), ("rwrm", 0.5, 3.0)])
+def test_limits_are_those_of_the_variant_s_script_unless_given(tiny, variant, limit, cap):
+    for written, largest_sum, largest_margin in (
+        (f"frl?variant={variant}", limit, cap),
+        (f"frl?variant={variant}&limit=0.4&largest_margin=1.5&margin_rate=3", 0.4, 1.0 if variant == "rw" else 1.5),
+    ):
+        method = tiny.bound(written, tiny.network())
+        method.update(vector([9.0, 1, 1, 1]), vector([9.0, 9, 1, 1]), rate=1.0)
+        assert float(method.natural_multipliers.sum()) == pytest.approx(largest_sum)
+        method.update(vector([0.0] * 4), vector([90.0] * 4), rate=0.0)
+        assert method.margins().tolist() == pytest.approx([largest_margin] * 4)
+
+
+def test_rm_averages_both_terms_over_all_weights(tiny, seams):
+    network, batch = tiny.network(), tiny.batch()
+    method, views = tiny.bound("frl?variant=rm&trades.beta=1", network), seams.views(batch)
+    method.update(vector([0.2, -1.0, 0.05, 0.1]), vector([0.0] * 4), rate=1.0)
+    weight = method.diagnostics()["natural_weights"][batch.y]
+    terms = method.losses(batch, views).per_sample
+    above = (weight * terms["natural"] + 0.25 * terms["boundary"]).sum()
+    torch.testing.assert_close(seams.loss(method, batch, views), above / (weight.sum() + 0.25 * len(batch.y)))
 
 
 @given(st.lists(st.tuples(violations, violations), min_size=1, max_size=6), st.floats(0, 2))
@@ -135,7 +159,7 @@ def test_beta_is_that_of_the_public_code_unless_given(tiny):
 @pytest.mark.parametrize("variant", ["rw", "rm", "rwrm"])
 def test_every_sample_stays_in_the_ball_of_its_class(tiny, seams, variant):
     method = tiny.bound(f"frl?variant={variant}", tiny.network(), epsilon=0.1, step_size=0.025, steps=8)
-    margins = [0.98, 1.2, 2.0, 3.0]
+    margins = [0.98, 1.2, 2.0, 2.5 if variant == "rm" else 3.0]
     method.log_margin = vector([-1.0, math.log(1.2) / 2, math.log(2) / 2, 9.0])
     batch = tiny.batch(size=40)
     inner = method.prepare(batch)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import fairbench
-from fairbench.compose import compose, schedule_defaults
+from fairbench.compose import compose, track_defaults
 from fairbench.errors import UsageError
 from fairbench.registry import entries, find_entry
 from fairbench.training.averaging import Ema, Fawa
@@ -97,8 +97,11 @@ def test_unknown_names_and_wrong_values_are_named_with_what_was_near(text, messa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("faal@clean", "faal@clean makes no sense: faal works on at, trades"),
-        ("frl@at", "frl@at makes no sense: frl works on trades"),
+        ("faal@clean", "faal@clean makes no sense: clean has no attack, .*; faal works on at, trades"),
+        ("frl@at", "frl@at makes no sense: at has no boundary term .*; frl works on trades"),
+        ("absld@trades", "trades has no teacher, whose answers absld changes or weighs; absld works on rslad"),
+        ("cfa@rslad", "rslad takes its labels from a teacher, and CFA is defined on the true ones"),
+        ("wat@mart", "WAT is not defined on the attack and the terms of mart; wat works on trades"),
         ("trades@at", "trades is an objective itself, it cannot stand on @at"),
         ("faal+ema+fawa", "averages the weights twice \\(ema and fawa\\); keep one"),
     ],
@@ -117,12 +120,12 @@ def test_combinations_that_make_no_sense_are_refused_with_a_reason(text, message
         ("cfa+fawa+awp", "cfa+awp"),
         ("cfa+ema", "cfa+ema"),
         ("faal+fawa+awp", "faal+awp+fawa"),
-        ("faal?maximise=sample_sum&divergence=kl", "faal?divergence=kl&maximise=sample_sum"),
+        ("faal?objective=sample_sum&divergence=kl", "faal?divergence=kl&objective=sample_sum"),
         (" faal ", "faal"),
         ("faal?tau=0.5", "faal"),
         ("faal?tau=0.30", "faal?tau=0.3"),
         ("faal?faal.tau=3e-1", "faal?tau=0.3"),
-        ("faal?clean_forward=0", "faal?clean_forward=false"),
+        ("faal?divergence=kl&extra_clean_forwards=00", "faal?divergence=kl&extra_clean_forwards=0"),
         ("frl?trades.beta=1.50", "frl"),
         ("cfa+awp?cfa.start=0.05&awp.start=0.2", "cfa+awp?awp.start=0.2"),
     ],
@@ -158,8 +161,12 @@ def test_a_track_s_scaled_settings_give_way_to_what_is_written():
     assert compose("cfa").options["fawa"]["threshold"] == 0.2
     assert compose("cfa?threshold=0.3", track="fmnist").options["fawa"]["threshold"] == 0.3
     assert compose("cfa+ema", track="fmnist").modifiers == ("ema",)
-    assert schedule_defaults(find_entry("frl"), "cifar10-prn18-ft") == {"epochs": 80, "learning_rate": 0.001}
-    assert schedule_defaults(find_entry("faal"), "cifar10-prn18-ft") == {}
+    assert track_defaults(find_entry("frl"), "cifar10-prn18-ft", "schedule") == {
+        "epochs": 80,
+        "learning_rate": 0.001,
+        "milestones": {0.5: 0.1},
+    }
+    assert track_defaults(find_entry("faal"), "cifar10-prn18-ft", "schedule") == {}
 
 
 def test_a_pattern_of_tracks_holds_where_no_narrower_one_does(own_registry):
@@ -183,8 +190,8 @@ def test_a_method_stands_on_the_objective_as_it_is_on_the_track_but_keeps_its_ow
     assert compose("absld").options["rslad"]["kl_scale"] == 1
     assert compose("absld?kl_scale=2", track="fmnist").options["rslad"]["kl_scale"] == 2
     assert compose("fair_mtard", track="cifar100-rn18-distill").options["mtard"]["kl_scale"] == 10
-    assert schedule_defaults(find_entry("cfa"), "digits") == {"epochs": 12}
-    assert schedule_defaults(find_entry("faal"), "digits") == {}
+    assert track_defaults(find_entry("cfa"), "digits", "schedule") == {"epochs": 12}
+    assert track_defaults(find_entry("faal"), "digits", "schedule") == {}
 
 
 def register(registry, name, **options):

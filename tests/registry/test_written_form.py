@@ -80,3 +80,20 @@ def test_what_comes_twice_is_refused():
 def test_an_empty_place_in_a_list_is_refused(text):
     with pytest.raises(UsageError, match="has an empty place"):
         split_written_forms(text)
+
+
+def test_braces_make_a_grid():
+    assert split_written_forms("cfa, faal?tau={0,0.25}&divergence={kl, reverse_kl}") == [
+        "cfa",
+        "faal?tau=0&divergence=kl",
+        "faal?tau=0&divergence=reverse_kl",
+        "faal?tau=0.25&divergence=kl",
+        "faal?tau=0.25&divergence=reverse_kl",
+    ]
+    assert split_written_forms("{faal,cfa}@trades") == ["faal@trades", "cfa@trades"]
+
+
+@pytest.mark.parametrize("text", ["faal?tau={0,}", "faal?tau={}", "cfa,faal?tau={ ,1}"])
+def test_an_empty_place_in_a_grid_is_refused(text):
+    with pytest.raises(UsageError, match="has an empty place between its braces"):
+        split_written_forms(text)

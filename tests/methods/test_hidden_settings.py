@@ -1,0 +1,100 @@
+"""What differs in silence between published codes: a setting with the published default, and a row in the record."""
+
+import copy
+
+import pytest
+import torch
+
+from fairbench.compose import compose, track_defaults
+from fairbench.registry import entries, find_entry
+
+# BN mode of the attack, and passes of the clean images in train mode whose answers nobody uses.
+PUBLISHED = {
+    "pgd_at": ("train", 1),
+    "trades": ("eval", 1),
+    "mart": ("eval", 0),
+    "friendly_at": ("eval", 0),
+    "bat": ("eval", 0),
+    "faal": ("eval", 1),
+    "faal@trades": ("eval", 0),
+    "faal@mart+awp": ("eval", 0),
+    "frl": ("eval", 1),
+    "wat": ("eval", 0),
+    "cfa": ("train", 1),
+    "cfa@trades": ("eval", 2),
+    "cfa@friendly": ("train", 1),
+    "fair_tat": ("train", 2),
+    "fairly_at": ("eval", 0),
+    "fairly_at@trades": ("eval", 0),
+    "dafa": ("eval", 0),
+    "ard": ("train", 0),
+    "rslad": ("eval", 0),
+}
+
+
+def settings(written, network, tiny):
+    return tiny.bound(written, network).hidden_settings()
+
+
+@pytest.mark.parametrize(("written", "mode", "forwards"), [(k, *v) for k, v in PUBLISHED.items()])
+def test_the_batch_norms_are_treated_as_in_the_public_code_and_the_record_says_how(tiny, written, mode, forwards):
+    told = settings(written, tiny.network(), tiny)
+    assert (told["attack_bn"], told["extra_clean_forwards"]) == (mode, forwards)
+    name, _, query = written.partition("?")
+    changed = settings(f"{name}?{query}attack_bn=eval&extra_clean_forwards=3", tiny.network(), tiny)
+    assert (changed["attack_bn"], changed["extra_clean_forwards"]) == ("eval", 3)
+
+
+@pytest.mark.parametrize("written", ["pgd_at", "trades", "frl", "cfa@trades", "fair_tat", "faal"])
+def test_extra_passes_move_the_statistics_and_nothing_else(tiny, seams, written):
+    batch, losses, states = tiny.batch(), [], []
+    views = seams.views(batch)
+    for count in (0, 2):
+        network = tiny.bn_network().train()
+        method = tiny.bound(f"{written}?extra_clean_forwards={count}", network)
+        losses.append(seams.loss(method, batch, views))
+        states.append(copy.deepcopy(network[1]))
+    assert torch.equal(*losses)
+    assert int(states[1].num_batches_tracked) == int(states[0].num_batches_tracked) + 2
+    assert not torch.equal(states[0].running_mean, states[1].running_mean)
+
+
+@pytest.mark.parametrize(
+    ("written", "row"),
+    [
+        ("faal", {"objective": "class_mean", "divergence": "reverse_kl"}),
+        ("faal?objective=sample_sum", {"objective": "sample_sum"}),
+        ("fair_tat", {"target_dist": "cfps"}),
+        ("fair_tat?target_dist=uniform", {"target_dist": "uniform"}),
+        ("fair_tat@trades", {"loss_divided": True}),
+        ("trades", {"loss_divided": False}),
+        ("trades?divide=true", {"loss_divided": True}),
+        ("cfa@trades", {"loss_divided": True, "start": 0.05}),
+        ("fairly_at", {"mode": "code"}),
+        ("dafa", {"conserving": True}),
+        ("friendly_at", {"attack_jitter": 0.001}),
+        ("absld", {"temperature_coupling": "independent", "rate_decays": True, "kl_reduction": "element_mean"}),
+        ("fair_ard", {"count": "correct", "renormalise": False, "unused_forwards": True, "attack_start": "uniform"}),
+        ("fair_iad", {"split_trust": False, "hard_labels_at": "adversarial"}),
+        ("mtard", {"clean_target": "clean_teacher", "kl_scale": 1.0}),
+    ],
+)
+def test_the_record_holds_a_row_for_each_reading(tiny, written, row):
+    told = settings(written, tiny.network(), tiny)
+    assert {name: told[name] for name in row} == row
+
+
+def test_every_hidden_option_exists_and_is_recorded(tiny):
+    for name in entries():
+        composition = compose(name)
+        method = composition.recipe().method
+        for part in (method, method.objective):
+            assert set(part.hidden_options) <= set(part.Options.model_fields)
+
+
+def test_momentum_and_padding_are_the_method_s_own_on_every_track():
+    for name in ("fair_ard", "fair_rslad", "fair_iad", "fair_mtard", "dafa"):
+        assert track_defaults(find_entry(name), None, "schedule") == {"nesterov": True}
+    for name in ("pgd_at", "cfa", "fair_tat"):
+        assert track_defaults(find_entry(name), "cifar10-prn18", "augmentation") == {"padding_mode": "reflect"}
+    assert track_defaults(find_entry("faal"), "cifar10-prn18", "augmentation") == {}
