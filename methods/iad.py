@@ -10,6 +10,7 @@ from torch import Tensor
 
 import fairbench
 from fairbench.losses import cross_entropy, kl_divergence, softened_kl
+from fairbench.registry import ANY_TRACK
 from fairbench.training.distillation import SHORT_TRACKS, Distillation, trust_in
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
@@ -111,7 +112,7 @@ class Iad(Distillation):
     family="distillation",
     needs=("teacher",),
     as_objective="ada_iad",
-    defaults=SHORT_TRACKS,
+    defaults={ANY_TRACK: {"temperature": 30.0}, **SHORT_TRACKS},
 )
 class AdaIad(Iad):
     """IAD's loss on AdaAD's adversarial examples.
@@ -126,14 +127,6 @@ class AdaIad(Iad):
     attack_bn: ClassVar[BatchNormMode] = "eval"
     attack_name: ClassVar[str] = "pgd on KL(teacher adversarial || student adversarial)"
     attack_start: ClassVar[Literal["gaussian", "uniform"]] = "gaussian"
-
-    class Options(Iad.Options):
-        """IAD's, at another temperature."""
-
-        temperature: float = Field(default=30.0, gt=0)
-        """t, of teacher and student in the teacher's term."""
-
-    options: Options
 
     def prepare(self, batch: Batch) -> Inner:
         """Nothing is asked on clean images."""

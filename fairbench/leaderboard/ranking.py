@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from fairbench.metrics.accuracy import MANY_CLASSES
 from fairbench.protocol.record import Record
 
 RANKING_CONDITION = "aa"
-MANY_CLASSES = 50
 RANKED_SELECTIONS = ("select", "last")
 
 

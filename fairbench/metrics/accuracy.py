@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike
 
 from fairbench.metrics.confusion import Rates, class_counts, confusion_matrix
 
+MANY_CLASSES = 50
+"""from which on a single class has too few images to go by."""
+
 
 def class_accuracy(predicted: ArrayLike, labels: ArrayLike, num_classes: int) -> Rates:
     """The share of each class that is classified correctly.
@@ -98,6 +101,19 @@ def worst_fraction(class_accuracies: ArrayLike, fraction: float = 0.1) -> float:
     # 0.07 * 100 is a little above 7 in floating point and must still be seven classes.
     count = max(1, math.ceil(fraction * len(ascending) - 1e-9))
     return float(ascending[:count].mean())
+
+
+def weakest(class_accuracies: ArrayLike) -> float:
+    """The lowest class accuracy, from ``MANY_CLASSES`` on the mean of the lowest tenth: what ranks, and drives FAWA.
+
+    Args:
+        class_accuracies: (K,) fractions.
+
+    Raises:
+        ValueError: as :func:`worst_class`.
+    """
+    accuracies = _checked(class_accuracies)
+    return worst_fraction(accuracies) if len(accuracies) >= MANY_CLASSES else worst_class(accuracies)
 
 
 def overall(average: float, worst: float) -> float:

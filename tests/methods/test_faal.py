@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairbench.training.seams import Batch, Terms
+from fairbench.training.seams import Batch, Clock, Terms
 
 TRADES_BETA = 6.0
 
@@ -48,12 +48,12 @@ def logits_of_margins(margins, y, num_classes):
     return logits
 
 
-def class_weights(method, tiny, margins, y):
+def class_weights(method, tiny, margins, y, clock=None):
     """The weight that FAAL gives each class for a batch with these margins."""
     num_classes = method.setting.num_classes
     terms = Terms({}, {"adversarial": 1.0}, {"adversarial": logits_of_margins(margins, y, num_classes)})
     before = method.weight_sum.clone()
-    method.weigh(terms, Batch(torch.zeros(len(y)), y, tiny.clock()))
+    method.weigh(terms, Batch(torch.zeros(len(y)), y, clock or tiny.clock()))
     return method.weight_sum - before
 
 
@@ -185,6 +185,16 @@ def test_the_log_shows_the_weights_averaged_over_the_epoch(tiny):
     torch.testing.assert_close(method.diagnostics()["class_weights"], (first + second) / 2)
     method.start_epoch(None)
     assert method.diagnostics()["class_weights"].tolist() == [0, 0, 0]
+
+
+def test_the_log_shows_the_weights_of_single_batches_but_not_of_hundreds(tiny):
+    method = tiny.bound("faal", tiny.network(num_classes=3), num_classes=3)
+    margins, seen = torch.tensor([0.5, 0.4, 0.3, -0.5, -0.5, -0.8]), []
+    for step in range(120):
+        clock = Clock(epoch=0, step=step, epochs=1, steps_per_epoch=120, learning_rate_factor=1.0)
+        seen.append(class_weights(method, tiny, (margins * (step + 1)).sin(), UNEVEN, clock=clock))
+    shown = method.diagnostics()["class_weights_by_batch"]
+    torch.testing.assert_close(shown, torch.stack(seen[::3]), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("divergence", ["reverse_kl", "kl"])

@@ -30,6 +30,19 @@ def test_patience_beyond_the_last_step_is_the_plain_attack(tiny, form, plain):
     assert (friendly.traces["steps"] == 5).all()
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("friendly_at", "pgd on the cross-entropy, stopped early"),
+        ("friendly_at?form=mart", "pgd on the cross-entropy, stopped early"),
+        ("friendly_at?form=trades", "pgd on KL(clean || adversarial), stopped early"),
+        ("cfa@friendly?form=trades", "pgd on KL(clean || adversarial), stopped early"),
+    ],
+)
+def test_the_record_names_the_attack_of_the_form(tiny, written, name):
+    assert tiny.bound(written, tiny.network()).attack_name == name
+
+
 @pytest.mark.parametrize("form", ["at", "trades", "mart"])
 def test_without_patience_samples_stop_where_they_are_first_misclassified(tiny, form):
     network, batch = tiny.network(), tiny.batch(size=40)

@@ -12,6 +12,7 @@ from fairbench.metrics import (
     class_false_positive_score,
     confusion_matrix,
     overall,
+    weakest,
     worst_class,
     worst_class_index,
     worst_fraction,
@@ -84,6 +85,11 @@ def test_worst_fraction_takes_the_lowest_classes_rounded_up(num_classes, fractio
 
 def test_a_tiny_fraction_is_still_one_class():
     assert worst_fraction([0.5, 0.25], 1e-12) == 0.25
+
+
+def test_the_weakest_is_one_class_of_few_and_a_tenth_of_many():
+    assert weakest(np.linspace(0.9, 0.1, 49)) == pytest.approx(0.1)
+    assert weakest(np.arange(51)[::-1] / 100) == pytest.approx(0.025)
 
 
 def test_overall_is_the_mean():

@@ -140,6 +140,11 @@ def test_epoch_statistics_count_as_a_loop_would(tiny):
         torch.testing.assert_close(view.cross_entropy, entropy)
         torch.testing.assert_close(view.softmax, softmax)
         torch.testing.assert_close(view.class_accuracy, confusion.diagonal() / confusion.sum(dim=1))
+        risk = entropy / confusion.sum(dim=1)
+        shown = statistics.log_entries()
+        torch.testing.assert_close(shown[f"train_{name}_class_risk"], risk)
+        deviation = float(((risk - risk.mean()) ** 2).mean() ** 0.5)
+        assert float(shown[f"train_{name}_risk_deviation"]) == pytest.approx(deviation, rel=1e-5)
     steps = torch.zeros(4)
     for _, y, trace in batches:
         for value, label in zip(trace, y, strict=True):

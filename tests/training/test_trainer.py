@@ -94,6 +94,8 @@ def test_the_log_has_a_row_for_each_epoch(train):
         pgd = row["select_pgd_class_accuracy"]
         assert row["select_score"] == pytest.approx((sum(pgd) / 10 + min(pgd)) / 2, abs=1e-6)
         assert sum(row["class_weights"]) == pytest.approx(1, abs=1e-5)
+        assert len(row["train_adversarial_class_risk"]) == 10
+        assert row["train_adversarial_risk_deviation"] >= 0
         assert row["loss"] > 0
 
 
