@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from fairbench.errors import UsageError, unknown_name
-from fairbench.protocol.schema import validated
+from fairbench.protocol.schema import Schema, validated
 from fairbench.registry import (
     ANY_TRACK,
     MODIFIERS,
@@ -158,6 +158,11 @@ def _defaults(entry: Entry, track: str | None, objective: str = "") -> dict[str,
     rank = {ANY_TRACK: 0, f"@{objective}": 1}
     places = sorted({*matching, f"@{objective}"}, key=lambda place: (rank.get(place, 2), len(place)))
     return {key: value for place in places for key, value in entry.defaults.get(place, {}).items()}
+
+
+def options_of(composition: Composition, part: str) -> type[Schema]:
+    """The model of the options of a part of a composition."""
+    return _parts(composition.entry, composition.objective, composition.modifiers)[part].Options
 
 
 def _parts(entry: Entry, objective: str, modifiers: tuple[str, ...]) -> dict[str, type[Part]]:
