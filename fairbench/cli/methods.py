@@ -58,10 +58,13 @@ def show_method(
     from fairbench.cli.option_docs import option_docs
     from fairbench.cli.output import print_fields, print_json
     from fairbench.compose import compose, options_of, track_defaults
+    from fairbench.protocol.track import load_track
     from fairbench.registry import load_plugin
 
     for path in plugin or []:
         load_plugin(path)
+    if track:
+        load_track(track)  # refuses a name that is none
     composition = compose(name, track=track)
     entry = composition.entry
     details = _described(entry) | {
@@ -101,13 +104,13 @@ def show_method(
 def _settings(composition: Composition, name: str, docs: dict[str, dict[str, str]]) -> Iterator[str]:
     from fairbench.compose import compose
 
-    published = compose(name).options
+    published, method = compose(name).options, composition.recipe().method
     for part, values in composition.options.items():
         for option, value in values.items():
-            scaled = (
-                "" if value == published[part][option] else f" (scaled to the track from {published[part][option]})"
-            )
-            yield f"  {part}.{option} = {value}{scaled}"
+            note = "" if value == published[part][option] else f" (scaled to the track from {published[part][option]})"
+            if value is None and option in ("attack_bn", "extra_clean_forwards"):
+                note = f" (here {getattr(method, option)})"
+            yield f"  {part}.{option} = {value}{note}"
             if docs[part].get(option):
                 yield f"      {docs[part][option]}"
 
@@ -144,13 +147,13 @@ def _tracks(needs: tuple[str, ...]) -> list[str]:
 
 def _written_forms(entry: Entry) -> dict[str, list[str]]:
     """Every objective of the method, and every form of a published table -> the tables that it is in."""
-    from fairbench.protocol.written_forms import published_rows
-    from fairbench.registry import Method
+    from fairbench.reference.tables import PAPERS, published_rows
+    from fairbench.training.method import Method
     from fairbench.written_form import parse_written_form
 
     others = [name for name in entry.objectives if name != entry.objective] if issubclass(entry.part, Method) else []
     forms: dict[str, list[str]] = {name: [] for name in (entry.name, *(f"{entry.name}@{name}" for name in others))}
-    for row in published_rows():
+    for row in (row for paper in PAPERS for row in published_rows(paper)):
         form = row.written_form.removeprefix("base:")
         if parse_written_form(form).method == entry.name:
             table = f"{row.paper} table {row.table}"

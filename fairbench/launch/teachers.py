@@ -108,7 +108,8 @@ def load_teacher(network: nn.Module, teacher: Teacher) -> None:
 
 
 def _find(role: str, name: str, track: Track) -> Teacher:
-    if name in (*track.bases, *track.teachers.values()):
+    ships = name in track.teachers.values() and name not in track.sources
+    if name in track.bases or ships:
         base = shipped_base(name, track, option=f"--teacher {role}=FILE")
         assert base.path is not None
         assert base.sha256 is not None

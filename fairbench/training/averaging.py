@@ -80,6 +80,7 @@ class Ema(Averaging):
         """Settings of the average."""
 
         decay: float = Field(default=0.85, ge=0, le=1)
+        """rho: what stays of the average at each epoch; 0.85 in CFA's paper, 0.88 in its code."""
         start: float = Field(default=0.25, ge=0, le=1)
         """share of the epochs before which the average is a copy of the raw weights."""
 
@@ -138,6 +139,7 @@ class Fawa(Averaging):
         """Settings of the average."""
 
         decay: float = Field(default=0.85, ge=0, le=1)
+        """rho: what stays of the average at each epoch; 0.85 in CFA's paper, 0.88 in its code."""
         start: float = Field(default=0.25, ge=0, le=1)
         """share of the epochs before which no epoch is averaged in."""
         threshold: float = Field(default=0.2, ge=0)
