@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from functools import lru_cache
+from statistics import fmean, stdev
 
 import numpy as np
 
+from fairbench.leaderboard.extremes import Interval, bias_of_lowest, lowest_mean_interval
+from fairbench.leaderboard.false_positive_intervals import false_positive_intervals, highest_false_positive_interval
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.leaderboard.ranking import Entry
 from fairbench.protocol.conditions import CONDITIONS
 from fairbench.protocol.record import ConditionRecord
 
+_NORMAL_95 = 1.959964
+_WEAKEST = ("worst", "worst_tenth")
 STRONGEST_FIRST = ("aa", "cw30", "cw20", "pgd20", "square", "fgsm", "clean")
 
 
@@ -23,10 +28,22 @@ class Summary:
     value: float
     by_seed: tuple[float, ...]
     interval: tuple[float, float] | None = None
-    """the 95 % Wilson interval, its ends averaged over seeds: the seeds share their test images, so their counts are
-    not added up. For the worst class it is the interval of that class alone."""
+    """the 95 % interval for the sampling of test images, its ends averaged over seeds: the seeds share their test
+    images, so their counts are not added up. For the weakest classes it allows for their choice among all."""
+    bias: float | None = None
+    """for the weakest classes: by how much the counted value understates the truth in the median, mean over seeds."""
     classes: tuple[str, ...] = ()
     """for a worst class or a highest score: its name, seed by seed."""
+
+    @property
+    def seed_deviation(self) -> float | None:
+        """The standard deviation between seeds on the same test images; None with one seed."""
+        return stdev(self.by_seed) if len(self.by_seed) > 1 else None
+
+    @property
+    def sampling_deviation(self) -> float | None:
+        """The standard deviation that drawing other test images would bring, for one network; None if unknown."""
+        return (self.interval[1] - self.interval[0]) / (2 * _NORMAL_95) if self.interval else None
 
 
 def condition_names(entries: Sequence[Entry]) -> list[str]:
@@ -72,7 +89,13 @@ def summarise(entry: Entry, condition: str, metric: str, *, last: bool = False) 
         return None
     values = tuple(float(getattr(one, metric)) for one in found)
     classes = _names(entry, [one.worst_class for one in found]) if metric == "worst" else ()
-    return Summary(value=fmean(values), by_seed=values, interval=_interval(found, metric), classes=classes)
+    return Summary(
+        value=fmean(values),
+        by_seed=values,
+        interval=_mean_ends([_interval(one, metric) for one in found]),
+        bias=fmean(_bias(one, metric) for one in found) if metric in _WEAKEST else None,
+        classes=classes,
+    )
 
 
 def highest_false_positive_score(entry: Entry, condition: str) -> Summary | None:
@@ -85,7 +108,8 @@ def highest_false_positive_score(entry: Entry, condition: str) -> Summary | None
         return None
     values = tuple(max(row) for row in scores)
     classes = _names(entry, [row.index(value) for row, value in zip(scores, values, strict=True)])
-    return Summary(value=fmean(values), by_seed=values, classes=classes)
+    ends = _mean_ends([highest_false_positive_interval(one.confusion) for one in found])
+    return Summary(value=fmean(values), by_seed=values, interval=ends, classes=classes)
 
 
 def why_no_false_positive_score(entry: Entry, condition: str) -> str:
@@ -120,7 +144,12 @@ def class_summaries(entry: Entry, condition: str, metric: str) -> list[Summary |
 
 
 def _score_column(condition: ConditionRecord) -> list[Summary | None]:
-    return [Summary(value=score, by_seed=(score,)) for score in condition.class_false_positive_score or []]
+    scores = condition.class_false_positive_score or []
+    low, high = false_positive_intervals(condition.confusion)
+    return [
+        Summary(value=score, by_seed=(score,), interval=(float(low[c]), float(high[c])))
+        for c, score in enumerate(scores)
+    ]
 
 
 def _accuracy_column(condition: ConditionRecord) -> list[Summary | None]:
@@ -137,9 +166,14 @@ def _mean_of(seeds: Sequence[Summary | None]) -> Summary | None:
     if len(present) < len(seeds):
         return None
     values = tuple(one.value for one in present)
-    intervals = [one.interval for one in present if one.interval is not None]
-    ends = (fmean(low for low, _ in intervals), fmean(high for _, high in intervals)) if intervals else None
-    return Summary(value=fmean(values), by_seed=values, interval=ends)
+    return Summary(value=fmean(values), by_seed=values, interval=_mean_ends([one.interval for one in present]))
+
+
+def _mean_ends(intervals: Sequence[Interval | None]) -> Interval | None:
+    known = [one for one in intervals if one is not None]
+    if len(known) < len(intervals):
+        return None
+    return fmean(low for low, _ in known), fmean(high for _, high in known)
 
 
 def _conditions(entry: Entry, condition: str, *, last: bool) -> list[ConditionRecord | None]:
@@ -153,17 +187,32 @@ def _complete(entry: Entry, condition: str, *, last: bool) -> list[ConditionReco
     return found if len(found) == len(entry.records) else None
 
 
-def _interval(conditions: list[ConditionRecord], metric: str) -> tuple[float, float] | None:
+def _interval(condition: ConditionRecord, metric: str) -> Interval | None:
     if metric == "average":
-        correct = [sum(one.class_correct) for one in conditions]
-        total = [sum(one.class_total) for one in conditions]
-    elif metric == "worst":
-        correct = [one.class_correct[one.worst_class] for one in conditions]
-        total = [one.class_total[one.worst_class] for one in conditions]
-    else:
+        low, high = wilson_interval(sum(condition.class_correct), sum(condition.class_total))
+        return float(low), float(high)
+    if metric not in _WEAKEST:
         return None
-    low, high = wilson_interval(correct, total)
-    return float(low.mean()), float(high.mean())
+    return _weakest_interval(*_weakest_counts(condition, metric))
+
+
+def _bias(condition: ConditionRecord, metric: str) -> float:
+    return _weakest_bias(*_weakest_counts(condition, metric))
+
+
+def _weakest_counts(condition: ConditionRecord, metric: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    count = -(-len(condition.class_total) // 10) if metric == "worst_tenth" else 1
+    return tuple(condition.class_correct), tuple(condition.class_total), count
+
+
+@lru_cache(maxsize=1024)
+def _weakest_interval(correct: tuple[int, ...], total: tuple[int, ...], count: int) -> Interval:
+    return lowest_mean_interval(correct, total, count)
+
+
+@lru_cache(maxsize=1024)
+def _weakest_bias(correct: tuple[int, ...], total: tuple[int, ...], count: int) -> float:
+    return bias_of_lowest(correct, total, count)
 
 
 def _names(entry: Entry, indices: list[int]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from synthetic import make_condition, make_record, make_values
 
+from fairbench.leaderboard.extremes import bias_of_lowest, lowest_interval
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.leaderboard.ranking import rank
 from fairbench.leaderboard.summary import (
@@ -42,17 +43,33 @@ def test_several_seeds_give_the_mean_of_their_values_and_of_their_intervals():
     worst = summarise(entry, "aa", "worst")
     assert worst.by_seed == tuple(condition.worst for condition in conditions)
     assert worst.value == pytest.approx(np.mean([condition.worst for condition in conditions]))
-    ends = [wilson_interval(one.class_correct[one.worst_class], one.class_total[one.worst_class]) for one in conditions]
-    assert worst.interval == pytest.approx(tuple(np.mean(ends, axis=0)))
+    ends = [lowest_interval(one.class_correct, one.class_total) for one in conditions]
+    np.testing.assert_allclose(worst.interval, np.mean(ends, axis=0))
+    assert worst.bias == pytest.approx(np.mean([bias_of_lowest(o.class_correct, o.class_total) for o in conditions]))
     average = summarise(entry, "aa", "average")
     ends = [wilson_interval(sum(one.class_correct), sum(one.class_total)) for one in conditions]
     assert average.interval == pytest.approx(tuple(np.mean(ends, axis=0)))
 
 
-def test_only_counted_metrics_claim_an_interval():
+def test_the_scatter_of_seeds_and_of_test_images_stand_apart():
+    records = [make_record(seed=seed) for seed in range(3)]
+    worst = summarise(entry_of(*records), "aa", "worst")
+    assert worst.seed_deviation == pytest.approx(np.std(worst.by_seed, ddof=1))
+    low, high = worst.interval
+    assert worst.sampling_deviation == pytest.approx((high - low) / 2 / 1.96, rel=1e-4)
+    alone = summarise(entry_of(records[0]), "aa", "worst")
+    assert alone.seed_deviation is None
+    assert alone.sampling_deviation > 0
+
+
+def test_every_shown_metric_has_an_interval_that_holds_its_value():
     entry = entry_of(make_record())
-    assert summarise(entry, "aa", "worst_tenth").interval is None
-    assert highest_false_positive_score(entry, "aa").interval is None
+    found = [summarise(entry, "aa", metric) for metric in ("average", "worst", "worst_tenth")]
+    found += [highest_false_positive_score(entry, "aa"), *class_summaries(entry, "aa", "c_fps")]
+    for one in found:
+        assert one.interval[0] <= one.value <= one.interval[1]
+    assert summarise(entry, "aa", "overall").interval is None
+    assert summarise(entry, "aa", "average").bias is None
 
 
 def test_a_condition_that_a_seed_lacks_is_missing_with_a_reason():

@@ -1,0 +1,58 @@
+"""Intervals for the class false-positive scores, whose denominator is counted too."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fairbench.leaderboard.extremes import Floats, highest_interval, spread_interval
+from fairbench.leaderboard.intervals import wilson_interval
+from fairbench.metrics import false_positive_scores_of
+from fairbench.metrics.confusion import checked_confusion
+
+
+def false_positive_intervals(confusion: ArrayLike, *, level: float = 0.95) -> tuple[Floats, Floats]:
+    """An interval for the score of each class.
+
+    Args:
+        confusion: (K, K) integers, rows are true classes; the images of each class are independent draws.
+        level: coverage, in (0, 1).
+
+    Returns:
+        The lower and the upper ends, (K,).
+
+    Raises:
+        ValueError: when no image is misclassified: the scores are undefined.
+    """
+    return wilson_interval(*_effective_counts(confusion), level=level)
+
+
+def highest_false_positive_interval(confusion: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """An interval for the highest score; arguments as in :func:`false_positive_intervals`."""
+    low, high = highest_interval(*_effective_counts(confusion), level=level)
+    return float(low), float(high)
+
+
+def false_positive_spread_interval(confusion: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """An interval for the highest minus the lowest score; arguments as in :func:`false_positive_intervals`."""
+    low, high = spread_interval(*_effective_counts(confusion), level=level)
+    return float(low), float(high)
+
+
+def _effective_counts(confusion: ArrayLike) -> tuple[Floats, Floats]:
+    """The scores as proportions of so many independent draws that their variance is that of the ratio.
+
+    F_k = A_k / E, with A_k of the E errors landing in k. By the delta method its variance is that of A_k - F_k E over
+    E squared; within class i an image adds 1 - F_k with chance q_ik, -F_k with chance e_i - q_ik, else nothing.
+    """
+    counts = checked_confusion(confusion)
+    scores = false_positive_scores_of(counts)
+    landed = counts - np.diag(np.diagonal(counts))
+    errors, images = landed.sum(axis=1, keepdims=True), np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    total = float(errors.sum())
+    as_drawn = total * scores * (1 - scores)
+    explained = ((landed - scores * errors) ** 2 / images).sum(axis=0)
+    variance = np.maximum(as_drawn - explained, 1e-12 * total)
+    # Where a score is 0 or 1 nothing is known of its variance beyond what independent draws would say.
+    effective = np.where(as_drawn > 0, total * as_drawn / variance, total)
+    return scores * effective, effective
