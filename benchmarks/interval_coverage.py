@@ -5,8 +5,6 @@ Counts are drawn from known class accuracies; printed is the share of draws whos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from fairbench.leaderboard.extremes import bias_of_lowest, lowest_interval, lowest_mean_interval, spread_interval
@@ -53,7 +51,7 @@ def spread_coverage(lowest: float, highest: float, ties: int, total: int, *, dra
     return float(((low <= highest - lowest) & (highest - lowest <= high)).mean())
 
 
-def worst_tenth_coverage(accuracies: Sequence[float], total: int, *, draws: int, seed: int) -> float:
+def worst_tenth_coverage(accuracies: np.ndarray, total: int, *, draws: int, seed: int) -> float:
     """The share of draws whose interval of the mean of the lowest tenth of the classes holds the truth."""
     rng, truth = np.random.default_rng(seed), np.sort(accuracies)[: -(-len(accuracies) // 10)].mean()
     hits = 0

@@ -81,7 +81,8 @@ def _values(entry: Entry, condition: str, metric: str) -> list[float]:
 def _tau(one: Sequence[float], other: Sequence[float]) -> float | None:
     if len(set(one)) < 2 or len(set(other)) < 2:
         return None
-    return float(np.clip(kendalltau(one, other).statistic, -1, 1))
+    tau, _ = np.asarray(kendalltau(one, other))
+    return float(np.clip(tau, -1, 1))
 
 
 def _banner(choices: Sequence[Choice], weakest: str) -> str:

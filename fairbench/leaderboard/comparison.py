@@ -138,4 +138,5 @@ def _welch(upper: Outcomes, upper_classes: tuple[int, ...], lower: Outcomes, low
         return 1.0
     if not (ours.std() or theirs.std()):
         return 0.0
-    return float(ttest_ind(ours, theirs, equal_var=False).pvalue)
+    _, p_value = np.asarray(ttest_ind(ours, theirs, equal_var=False))
+    return float(p_value)

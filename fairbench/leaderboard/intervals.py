@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 
-def wilson_interval(
-    correct: int | Sequence[int] | np.ndarray, total: int | Sequence[int] | np.ndarray, *, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
+def wilson_interval(correct: ArrayLike, total: ArrayLike, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """The interval of accuracies that a two-sided score test would not reject.
 
-    It treats the images as independent draws. For the class with the lowest accuracy it is the interval of that
-    class alone and does not allow for the choice of the lowest among K.
+    It treats the images as independent draws. For a class that was chosen because it is lowest, use ``extremes``.
 
     Args:
-        correct: images that were classified correctly, integers in 0..total, any shape.
-        total: images that were asked, integers above 0, of a shape that broadcasts with ``correct``.
+        correct: images that were classified correctly, in 0..total, any shape.
+        total: images that were asked, above 0, of a shape that broadcasts with ``correct``.
         level: coverage, in (0, 1).
 
     Returns:
