@@ -40,6 +40,38 @@ def fetch_data(name: Annotated[str, typer.Argument(help="Name of the data set.")
     typer.echo(f"{name} is in {place}" if place else f"{name} comes with the package, nothing to fetch")
 
 
+@app.command("corrupt")
+def corrupt_data(
+    name: Annotated[str, typer.Argument(help="Name of the data set, or folder:PATH.")],
+    out: Annotated[Path | None, typer.Option(help="Where the arrays go; default: NAME-C in the data folder.")] = None,
+    types: Annotated[str | None, typer.Option(help="Some of the 19 types, separated by commas.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn; evaluation uses seed 0.", min=0)] = 0,
+    data_dir: _DataDir = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what an earlier call wrote there.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Write the test images under the 19 corruptions x 5 severities, in the layout of CIFAR-10-C."""
+    from fairbench.cli.arguments import comma_list, data_folder
+    from fairbench.cli.output import make_progress, print_json
+    from fairbench.data import CORRUPTIONS, load_dataset, write_corrupted, written_folder
+
+    folder = data_folder(data_dir)
+    target = out or written_folder(name, folder)
+    manifest = write_corrupted(
+        load_dataset(name, data_dir=folder),
+        target,
+        types=comma_list(types) if types else list(CORRUPTIONS),
+        seed=seed,
+        fresh=fresh,
+        progress=make_progress(),
+    )
+    if as_json:
+        print_json({"folder": str(target), **manifest.model_dump(mode="json")})
+        return
+    done = len(manifest.sha256.keys() - {"labels.npy"})
+    typer.echo(f"{target} has {done} of {len(CORRUPTIONS)} types, {5 * manifest.images} images each")
+
+
 @app.command("check")
 def check_data(
     name: Annotated[str, typer.Argument(help="Name of the data set, or folder:PATH.")],

@@ -26,9 +26,11 @@ def evaluate(
     download: Annotated[bool, typer.Option("--download", help="Allow RobustBench to download the weights.")] = False,
     track: Annotated[str | None, typer.Option(help="Take data, radius and battery from a track.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set or folder:PATH.")] = None,
-    attacks: Annotated[str | None, typer.Option(help="Conditions, separated by commas: clean,pgd20,aa")] = None,
+    attacks: Annotated[
+        str | None, typer.Option(help="Conditions by commas: clean,pgd20,aa,corruptions")
+    ] = None,
     eps: Annotated[str | None, typer.Option(help="Radius, as in 0.1 or 8/255.")] = None,
-    subset: Annotated[int | None, typer.Option(help="Images for AutoAttack and Square, stratified.")] = None,
+    subset: Annotated[int | None, typer.Option(help="Images for AutoAttack, Square, corruptions; stratified.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the data sets (or FAIRBENCH_DATA).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Where record.json and predictions.npz go.")] = None,
@@ -44,6 +46,7 @@ def evaluate(
     from fairbench.launch.audit import Audit, audit
     from fairbench.launch.device import resolve_device
     from fairbench.launch.findings import findings
+    from fairbench.protocol.corruptions import is_corruption
 
     request = Audit(
         run=run,
@@ -65,7 +68,8 @@ def evaluate(
         dumped = {name: finding.model_dump(mode="json") for name, finding in found.items()}
         print_json(record.model_dump(mode="json") | {"findings": dumped})
         return
-    _print(record, found)
+    _print(record, {name: finding for name, finding in found.items() if not is_corruption(name)})
+    _print_corruptions(record)
     if out is not None:
         typer.echo(f"The record is {out / 'record.json'}")
 
@@ -73,6 +77,8 @@ def evaluate(
 def _print(record: Record, found: dict[str, Finding]) -> None:
     from fairbench.cli.output import print_table
 
+    if not found:
+        return
     rows = []
     for name, finding in found.items():
         weakest, strongest = finding.weakest[0], finding.strongest
@@ -93,6 +99,26 @@ def _print(record: Record, found: dict[str, Finding]) -> None:
         if finding.confusions:
             pairs = ", ".join(f"{c.true} as {c.answered} {100 * c.share:.1f} %" for c in finding.confusions)
             typer.echo(f"{name}: {pairs}")
+
+
+def _print_corruptions(record: Record) -> None:
+    """Each type with its severities pooled, and the means over the groups of types."""
+    from fairbench.cli.output import print_table
+    from fairbench.evaluation import corruption_means, merged_severities
+    from fairbench.protocol.corruptions import is_corruption
+
+    rows = [
+        [name, f"{100 * one.average:.1f}", f"{100 * one.worst:.1f}", record.data.classes[one.worst_class]]
+        for name, one in merged_severities(record.conditions).items()
+        if is_corruption(name)
+    ]
+    rows += [
+        [name, f"{100 * mean.average:.1f}", f"{100 * mean.worst:.1f}", f"mean of {len(mean.types)} types"]
+        for name, mean in corruption_means(record.conditions).items()
+    ]
+    if rows:
+        title = f"{record.title}, {record.data.name}, severities pooled"
+        print_table(["condition", "average %", "worst class %", "weakest"], rows, title=title)
 
 
 def _percent(value: float, low: float, high: float) -> str:

@@ -114,10 +114,11 @@ def _main_numbers(cell: Cell, record: Record) -> dict[str, object]:
 
 def _print_results(records: list[Record]) -> None:
     from fairbench.cli.output import print_table
+    from fairbench.protocol.corruptions import is_corruption
 
     for track in dict.fromkeys(record.track for record in records):
         of_track = [record for record in records if record.track == track]
-        names = list(dict.fromkeys(name for record in of_track for name in record.conditions))
+        names = [n for n in dict.fromkeys(n for record in of_track for n in record.conditions) if not is_corruption(n)]
         rows = []
         for record in of_track:
             cells = [record.conditions.get(name) for name in names]

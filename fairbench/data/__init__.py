@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from fairbench.data.catalogue import dataset_names as dataset_names
     from fairbench.data.catalogue import dataset_title as dataset_title
     from fairbench.data.catalogue import find_dataset as find_dataset
+    from fairbench.data.corruptions.corrupt import corrupt as corrupt
+    from fairbench.data.corruptions.places import find_corrupted as find_corrupted
+    from fairbench.data.corruptions.places import written_folder as written_folder
+    from fairbench.data.corruptions.source import CorruptionSource as CorruptionSource
+    from fairbench.data.corruptions.source import corruption_source as corruption_source
+    from fairbench.data.corruptions.write import write_corrupted as write_corrupted
     from fairbench.data.dataset import Dataset as Dataset
     from fairbench.data.dataset import Split as Split
     from fairbench.data.fetch import fetch_dataset as fetch_dataset
@@ -22,12 +28,20 @@ if TYPE_CHECKING:
     from fairbench.data.splits import TrainingSplits as TrainingSplits
     from fairbench.data.splits import training_splits as training_splits
     from fairbench.data.stratified import stratified_subset as stratified_subset
+    from fairbench.protocol.corruptions import CORRUPTIONS as CORRUPTIONS
 
 _HOMES = {
+    "CORRUPTIONS": "fairbench.protocol.corruptions",
+    "CorruptionSource": "fairbench.data.corruptions.source",
+    "corruption_source": "fairbench.data.corruptions.source",
+    "find_corrupted": "fairbench.data.corruptions.places",
+    "write_corrupted": "fairbench.data.corruptions.write",
+    "written_folder": "fairbench.data.corruptions.places",
     "Dataset": "fairbench.data.dataset",
     "Split": "fairbench.data.dataset",
     "TrainingSplits": "fairbench.data.splits",
     "augment": "fairbench.data.augmentation",
+    "corrupt": "fairbench.data.corruptions.corrupt",
     "dataset_names": "fairbench.data.catalogue",
     "dataset_title": "fairbench.data.catalogue",
     "fetch_dataset": "fairbench.data.fetch",
@@ -39,18 +53,25 @@ _HOMES = {
 }
 
 __all__ = [
+    "CORRUPTIONS",
+    "CorruptionSource",
     "Dataset",
     "Split",
     "TrainingSplits",
     "augment",
+    "corrupt",
+    "corruption_source",
     "dataset_names",
     "dataset_title",
     "fetch_dataset",
+    "find_corrupted",
     "find_dataset",
     "load_dataset",
     "stratified_subset",
     "to_unit",
     "training_splits",
+    "write_corrupted",
+    "written_folder",
 ]
 
 __getattr__ = resolver(__name__, _HOMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +62,8 @@ class Dataset:
     test: Split
     fingerprint: str
     """sha256 over class names, shapes, pixels and labels of both splits."""
+    corrupted: Path | None = None
+    """folder of its test images under corruptions, where one was found."""
 
     @property
     def num_classes(self) -> int:

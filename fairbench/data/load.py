@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 from fairbench.data.catalogue import FOLDER_PREFIX, locate, source_of
+from fairbench.data.corruptions.places import find_corrupted
 from fairbench.data.dataset import Dataset, make_dataset
 from fairbench.data.fetch import fetch_dataset
 from fairbench.data.few import first_of_each_class, parse_few
@@ -31,8 +33,9 @@ def load_dataset(name: str, *, data_dir: Path | None = None, download: bool = Fa
     if download:
         fetch_dataset(name, data_dir)
     place = locate(name, data_dir)
+    corrupted = find_corrupted(name, data_dir)
     raw = importlib.import_module(source.reader).read(place)
     if name.startswith(FOLDER_PREFIX):
         # The record of a run carries this name; a whole path would tell strangers about the machine.
         name = f"{FOLDER_PREFIX}{Path(place).resolve().name}"
-    return make_dataset(name, raw, place=str(place))
+    return replace(make_dataset(name, raw, place=str(place)), corrupted=corrupted)

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from fairbench.lazy import resolver
 
 if TYPE_CHECKING:
+    from fairbench.evaluation.corruption_means import corruption_means as corruption_means
+    from fairbench.evaluation.corruption_means import merged_severities as merged_severities
+    from fairbench.evaluation.corruption_means import pooled_severities as pooled_severities
     from fairbench.evaluation.evaluator import evaluate as evaluate
     from fairbench.evaluation.predictions import Predictions as Predictions
     from fairbench.evaluation.predictions import read_predictions as read_predictions
@@ -21,13 +24,27 @@ if TYPE_CHECKING:
 _HOMES = {
     "Evaluation": "fairbench.evaluation.result",
     "Predictions": "fairbench.evaluation.predictions",
+    "corruption_means": "fairbench.evaluation.corruption_means",
     "environment": "fairbench.evaluation.provenance",
     "evaluate": "fairbench.evaluation.evaluator",
+    "merged_severities": "fairbench.evaluation.corruption_means",
+    "pooled_severities": "fairbench.evaluation.corruption_means",
     "read_predictions": "fairbench.evaluation.predictions",
     "read_record": "fairbench.evaluation.records",
     "write_record": "fairbench.evaluation.records",
 }
 
-__all__ = ["Evaluation", "Predictions", "environment", "evaluate", "read_predictions", "read_record", "write_record"]
+__all__ = [
+    "Evaluation",
+    "Predictions",
+    "corruption_means",
+    "environment",
+    "evaluate",
+    "merged_severities",
+    "pooled_severities",
+    "read_predictions",
+    "read_record",
+    "write_record",
+]
 
 __getattr__ = resolver(__name__, _HOMES)

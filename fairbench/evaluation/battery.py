@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from fairbench.attacks import autoattack, cw, fgsm, pgd
 from fairbench.attacks.prepare import Precision
+from fairbench.data import CorruptionSource, to_unit
 from fairbench.errors import unknown_name
 from fairbench.evaluation.attack_checks import checks_of
 from fairbench.evaluation.network import FixedShape
-
-SUBSET_CONDITIONS = ("aa", "square")
-"""The costly conditions, which may see a stratified part of the images."""
+from fairbench.protocol.corruptions import corruption_of, is_corruption
 
 
 class Perturbed(NamedTuple):
@@ -41,10 +41,23 @@ class Condition:
     settings: dict[str, Any]
     """all that decides the outcome, apart from model and data."""
     perturb: Perturb
+    adversarial: bool = True
+    """whether the images are the worst that were found, so that one that is misclassified as it is counts as that."""
+
+
+def sees_subset(name: str) -> bool:
+    """Whether a condition is one of the costly ones, which may see a stratified part of the images."""
+    return name in ("aa", "square") or is_corruption(name)
 
 
 def make_condition(
-    name: str, *, eps: float, seed: int = 0, square_queries: int = 5000, search_precision: Precision = "float32"
+    name: str,
+    *,
+    eps: float,
+    seed: int = 0,
+    square_queries: int = 5000,
+    search_precision: Precision = "float32",
+    corruptions: CorruptionSource | None = None,
 ) -> Condition:
     """A condition of the battery with its settings filled in.
 
@@ -54,6 +67,7 @@ def make_condition(
         seed: of everything that is drawn.
         square_queries: of Square, alone and in AutoAttack.
         search_precision: what AutoAttack and Square search with; their verdicts are float32.
+        corruptions: gives the corrupted images; None generates them.
 
     Raises:
         UsageError: for an unknown name.
@@ -67,14 +81,34 @@ def make_condition(
         "aa": lambda: _search(eps, square_queries, seed, search_precision, {"version": "standard"}),
         "square": lambda: _search(eps, square_queries, seed, search_precision, {}, members=["square"]),
     }
+    if is_corruption(name):
+        return _corruption(name, corruptions or CorruptionSource(seed=seed))
     if name not in makers:
         raise unknown_name("attack", name, makers)
     settings, perturb = makers[name]()
-    return Condition(name=name, epsilon=settings.get("epsilon", 0.0), settings=settings, perturb=perturb)
+    return Condition(
+        name=name,
+        epsilon=settings.get("epsilon", 0.0),
+        settings=settings,
+        perturb=perturb,
+        adversarial=name != "clean",
+    )
 
 
 def _unchanged() -> tuple[dict[str, Any], Perturb]:
     return {}, lambda model, x, y, indices: Perturbed(x)
+
+
+def _corruption(name: str, source: CorruptionSource) -> Condition:
+    kind, severity = corruption_of(name)
+
+    def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Perturbed:
+        clean = x.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        corrupted = torch.from_numpy(source.corrupted(kind, severity, indices.cpu().numpy(), clean))
+        return Perturbed(to_unit(corrupted.permute(0, 3, 1, 2).contiguous().to(x.device)))
+
+    settings = source.settings(kind, severity)
+    return Condition(name=name, epsilon=1.0, settings=settings, perturb=perturb, adversarial=False)
 
 
 def _single_step(eps: float) -> tuple[dict[str, Any], Perturb]:

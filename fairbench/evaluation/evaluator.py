@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import nn
 
 from fairbench.attacks.network import choose_micro_batch
 from fairbench.attacks.prepare import Precision
-from fairbench.data import Dataset, Split, to_unit
+from fairbench.data import CorruptionSource, Dataset, Split, corruption_source, to_unit
 from fairbench.errors import UsageError
-from fairbench.evaluation.battery import SUBSET_CONDITIONS, make_condition
+from fairbench.evaluation.battery import make_condition, sees_subset
 from fairbench.evaluation.identity import structure_sha256
 from fairbench.evaluation.journal import JOURNAL_NAME, Journal, open_journal
 from fairbench.evaluation.material import Material, material_of
@@ -23,10 +22,11 @@ from fairbench.evaluation.network import FixedShape, borrowed, probe
 from fairbench.evaluation.predictions import PREDICTIONS_NAME, write_predictions
 from fairbench.evaluation.result import Evaluation, evaluation_of, predictions_of
 from fairbench.evaluation.runner import Runner, Shape
-from fairbench.files import cannot_write
+from fairbench.files import claimed
 from fairbench.models import weights_sha256
 from fairbench.progress import Progress, Silent
-from fairbench.protocol.conditions import check_conditions
+from fairbench.protocol.conditions import expand_conditions
+from fairbench.protocol.corruptions import SMALLEST_SIDE, is_corruption
 
 _LOCK_NAME = ".evaluation.lock"
 _PROBE_BATCH = 2
@@ -45,6 +45,7 @@ def evaluate(
     batch_size: int = 500,
     square_queries: int = 5000,
     search_precision: Precision = "float32",
+    corrupted: Path | str | None = None,
     device: torch.device | str | None = None,
     out: Path | str | None = None,
     fresh: bool = False,
@@ -58,16 +59,20 @@ def evaluate(
     Args:
         model: images (B, C, H, W) float in [0, 1] -> logits (B, K).
         dataset: a data set, of which the test split is used, or a split.
-        attacks: names of conditions, as in ``fairbench.protocol.conditions``.
+        attacks: names of conditions, as in ``fairbench.protocol.conditions``; ``corruptions`` stands for the 95
+            conditions ``corruptions.<type>.<severity>``, and ``corruptions.<type>`` for five of them.
         eps: L-infinity radius in pixel units of [0, 1], above 0 and below 1.
         num_classes: K; None is the data set's, or the highest label plus one.
         seed: of all random starts and searches.
-        subset: AutoAttack and Square see this many images, stratified, the same for every model; None is all.
+        subset: AutoAttack, Square and corruptions see this many images, stratified, the same for every model; None
+            is all.
         batch_size: how many images are attacked, and can be lost to a kill, at a time; rounded up to whole
             micro-batches.
         square_queries: of Square, alone and in AutoAttack.
         search_precision: ``float32``, or ``bfloat16`` for a faster search of AutoAttack and Square; what they find
             counts only if the float32 model gets it wrong.
+        corrupted: folder of corrupted test images in the layout of CIFAR-10-C; None is the data set's, if it has one.
+            What is not there is generated.
         device: where to compute; None is where the model is.
         out: folder for ``predictions.npz`` and the journal; a call with the same folder does only what is missing
             and keeps the conditions that are there. None keeps nothing.
@@ -82,13 +87,21 @@ def evaluate(
             that is about another model, other data or other settings.
         WorkError: if the model answers NaN, an attack leaves its ball, or memory does not suffice.
     """
-    names = check_conditions(attacks.split(",") if isinstance(attacks, str) else list(attacks))
+    names = expand_conditions(attacks.split(",") if isinstance(attacks, str) else list(attacks))
     _check_numbers(eps, subset=subset, batch_size=batch_size, square_queries=square_queries)
     material = material_of(dataset, num_classes)
+    source = _corruptions(material, corrupted or material.corrupted, seed) if any(map(is_corruption, names)) else None
     plan = [
         (
-            make_condition(name, eps=eps, seed=seed, square_queries=square_queries, search_precision=search_precision),
-            material.positions(subset if name in SUBSET_CONDITIONS else None),
+            make_condition(
+                name,
+                eps=eps,
+                seed=seed,
+                square_queries=square_queries,
+                search_precision=search_precision,
+                corruptions=source,
+            ),
+            material.positions(subset if sees_subset(name) else None),
         )
         for name in names
     ]
@@ -98,7 +111,7 @@ def evaluate(
         image = to_unit(material.images[:1].to(place))
         probe(FixedShape(model, _PROBE_BATCH), image, material.num_classes)
         identity = _identity(model, material, eps, seed)
-        with _folder(out, progress) as folder:
+        with claimed(Path(out), _LOCK_NAME, progress) if out is not None else nullcontext() as folder:
             journal = _journal(folder, identity, fresh=fresh)
             runner = Runner(
                 model=model,
@@ -115,6 +128,18 @@ def evaluate(
                 if folder is not None:
                     write_predictions(folder / PREDICTIONS_NAME, predictions_of(material, journal.logs))
     return evaluation_of(model, material, journal.logs, identity)
+
+
+def _corruptions(material: Material, folder: Path | str | None, seed: int) -> CorruptionSource:
+    channels, height, width = material.images.shape[1:]
+    if min(height, width) < SMALLEST_SIDE or channels not in (1, 3):
+        raise UsageError(
+            f"corruptions need grey or RGB images of at least {SMALLEST_SIDE} pixels a side, those of {material.name} "
+            f"are {width}x{height} with {channels} channels; leave corruptions out"
+        )
+    return corruption_source(
+        Path(folder) if folder else None, labels=material.labels.numpy(), fingerprint=material.fingerprint, seed=seed
+    )
 
 
 def _check_numbers(eps: float, **counts: int | None) -> None:
@@ -137,29 +162,6 @@ def _identity(model: nn.Module, material: Material, eps: float, seed: int) -> di
         "epsilon": eps,
         "seed": seed,
     }
-
-
-@contextmanager
-def _folder(out: Path | str | None, progress: Progress) -> Iterator[Path | None]:
-    """The folder, ours alone: a second process waits, and the lock dies with its owner."""
-    if out is None:
-        yield None
-        return
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / _LOCK_NAME)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            progress.say(f"waiting for another process that evaluates into {folder}")
-            lock.acquire()
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    try:
-        yield folder
-    finally:
-        lock.release()
 
 
 def _journal(folder: Path | None, identity: dict[str, Any], *, fresh: bool) -> Journal:

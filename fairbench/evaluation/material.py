@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ class Material:
     """(N,) int64, every class at least once."""
     fingerprint: str
     """sha256 over pixels and labels."""
+    corrupted: Path | None = None
+    """folder of the images under corruptions, where there is one."""
 
     @property
     def num_classes(self) -> int:
@@ -78,6 +81,7 @@ def material_of(source: Dataset | Split, num_classes: int | None = None) -> Mate
         images=split.images,
         labels=labels,
         fingerprint=source.fingerprint if isinstance(source, Dataset) else _fingerprint(split),
+        corrupted=source.corrupted if isinstance(source, Dataset) else None,
     )
 
 

@@ -15,7 +15,7 @@ from fairbench.evaluation.journal import ConditionLog
 from fairbench.evaluation.material import Material
 from fairbench.evaluation.predictions import NOT_EVALUATED, Predictions
 from fairbench.evaluation.summary import summarise
-from fairbench.protocol.conditions import CONDITIONS
+from fairbench.protocol.conditions import in_order
 from fairbench.protocol.record import ConditionRecord, DataRecord, ModelRecord
 
 Logs = Mapping[str, ConditionLog]
@@ -107,7 +107,7 @@ def predictions_of(material: Material, logs: Logs) -> Predictions:
 def _finished(material: Material, logs: Logs) -> dict[str, tuple[NDArray[np.int64], ConditionLog]]:
     """The conditions that are done, in the order of the tables, each with the positions of its images."""
     done = {}
-    for name in (name for name in CONDITIONS if name in logs):
+    for name in in_order(logs):
         indices = logs[name].indices
         positions = np.arange(len(material.labels)) if indices is None else np.array(indices)
         if len(logs[name].predicted) == len(positions):

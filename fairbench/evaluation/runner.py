@@ -139,7 +139,8 @@ class Verdicts(NamedTuple):
 def verdicts(condition: Condition, logits_of: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Verdicts:
     """What the float32 model answers to each image under a condition.
 
-    An image that is misclassified as it is counts as misclassified under every attack, with that answer.
+    An image that is misclassified as it is counts as misclassified under every attack, with that answer; not so under
+    a corruption, which nobody chose.
 
     Args:
         condition: what is done to the images.
@@ -151,15 +152,14 @@ def verdicts(condition: Condition, logits_of: FixedShape, x: Tensor, y: Tensor, 
     Raises:
         WorkError: if the answer is not finite, or an image left the epsilon ball or the unit box.
     """
-    unchanged = _answer(condition, logits_of, x)
-    if condition.name == "clean":
-        return Verdicts(unchanged)
+    unchanged = _answer(condition, logits_of, x) if condition.adversarial else None
     try:
         x_adv, checks = condition.perturb(logits_of, x, y, indices)
     except (ValueError, ArithmeticError) as error:
         raise WorkError(f"{condition.name} failed: {error}") from error
     _check_containment(condition, x, x_adv)
-    return Verdicts(torch.where(unchanged == y, _answer(condition, logits_of, x_adv), unchanged), checks)
+    answers = _answer(condition, logits_of, x_adv)
+    return Verdicts(answers if unchanged is None else torch.where(unchanged == y, answers, unchanged), checks)
 
 
 def _answer(condition: Condition, logits_of: FixedShape, x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from fairbench.launch.recording import Training, make_record
 from fairbench.launch.teachers import load_teacher
 from fairbench.models import create_model, load_weights, normalisation_of, weights_sha256
 from fairbench.progress import Progress, Silent
-from fairbench.protocol.conditions import CHEAP_CONDITIONS
+from fairbench.protocol.conditions import CHEAP_CONDITIONS, expand_conditions
 from fairbench.protocol.record import LastRecord, Record
 from fairbench.protocol.schema import validated
 from fairbench.training.seeds import seed_for
@@ -87,7 +87,7 @@ def _finished(cell: Cell) -> Record | None:
         return None
     _check_config(cell)
     record = read_record(path)
-    return record if set(cell.track.battery.conditions) <= set(record.conditions) else None
+    return record if set(expand_conditions(cell.track.battery.conditions)) <= set(record.conditions) else None
 
 
 @contextmanager

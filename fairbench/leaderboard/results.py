@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fairbench.evaluation.corruption_means import CorruptionMean, corruption_means, pooled_severities
 from fairbench.leaderboard.records import Run, load_runs
 from fairbench.protocol.record import ConditionRecord, Record
 
@@ -28,7 +29,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
         One row per run, condition, class or aggregate, and metric. ``class`` is empty for an aggregate; ``metric`` is
         accuracy and c_fps for a class, and average, balanced, worst, worst_tenth and overall for an aggregate;
         ``value`` is a fraction in [0, 1], or NaN with a ``reason``; ``correct`` and ``total`` are the counts of
-        images behind it, where there are any; ``weights`` is ``selected`` or ``last``.
+        images behind it, where there are any; ``weights`` is ``selected`` or ``last``. Beside the measured conditions
+        stand ``corruptions.<type>``, its five severities pooled, and ``corruptions.<group>``, the mean over the types
+        of a group of ``CORRUPTION_GROUPS``.
 
     Raises:
         UsageError: if there is no record, or if one is damaged; nothing is skipped.
@@ -52,9 +55,11 @@ def _record_rows(record: Record) -> Iterator[_Row]:
     if record.last is not None:
         blocks.append(("last", record.last.conditions))
     for weights, conditions in blocks:
-        for name, condition in conditions.items():
+        for name, condition in {**conditions, **pooled_severities(conditions)}.items():
             yield from _aggregate_rows(weights, name, condition)
             yield from _class_rows(weights, name, condition, record.data.classes)
+        for name, mean in corruption_means(conditions).items():
+            yield from _mean_rows(weights, name, mean, record.data.classes)
 
 
 def _aggregate_rows(weights: str, name: str, condition: ConditionRecord) -> Iterator[_Row]:
@@ -66,6 +71,18 @@ def _aggregate_rows(weights: str, name: str, condition: ConditionRecord) -> Iter
     for metric in AGGREGATES:
         correct, total = counts.get(metric, (None, None))
         yield weights, name, "", metric, getattr(condition, metric), correct, total, ""
+
+
+def _mean_rows(weights: str, name: str, mean: CorruptionMean, classes: list[str]) -> Iterator[_Row]:
+    for metric in AGGREGATES:
+        yield weights, name, "", metric, getattr(mean, metric), None, None, ""
+    scores = mean.class_false_positive_score
+    for index, label in enumerate(classes):
+        yield weights, name, label, "accuracy", mean.class_accuracy[index], None, None, ""
+        if scores is None:
+            yield weights, name, label, "c_fps", math.nan, None, None, "not defined for every corruption"
+        else:
+            yield weights, name, label, "c_fps", scores[index], None, None, ""
 
 
 def _class_rows(weights: str, name: str, condition: ConditionRecord, classes: list[str]) -> Iterator[_Row]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from fairbench.errors import unknown_name
+from fairbench.protocol.corruptions import CORRUPTIONS, FAMILY, corruption_cells, is_corruption
 
 CONDITIONS: dict[str, str] = {
     "clean": "the image as it is",
@@ -13,19 +16,51 @@ CONDITIONS: dict[str, str] = {
     "aa": "AutoAttack standard: APGD-CE, APGD-T, FAB-T, Square",
     "square": "Square alone, 5000 queries",
 }
-"""Name of each condition and one line on what it does, in the order of the tables."""
+"""Name of each condition and one line on what it does, in the order of the tables; the 95 cells of the family
+``corruptions`` come after them."""
 
 CHEAP_CONDITIONS = ("clean", "pgd20", "cw20")
 """What is also measured on the last epoch's weights."""
 
 
-def check_conditions(names: list[str]) -> list[str]:
-    """The names, each once, in the order of the tables.
+def check_conditions(names: Sequence[str]) -> list[str]:
+    """The names, each once, in the order of the tables, those of corruptions last.
+
+    Args:
+        names: of conditions; ``corruptions`` and its parts may stand for many, see ``expand_conditions``.
 
     Raises:
         UsageError: for a name that is not a condition.
     """
     for name in names:
-        if name not in CONDITIONS:
-            raise unknown_name("attack", name, CONDITIONS)
-    return [name for name in CONDITIONS if name in names]
+        if is_corruption(name):
+            corruption_cells(name)
+        elif name not in CONDITIONS:
+            raise unknown_name("attack", name, [*CONDITIONS, FAMILY, *(f"{FAMILY}.{kind}" for kind in CORRUPTIONS)])
+    return [
+        *(name for name in CONDITIONS if name in names),
+        *dict.fromkeys(name for name in names if is_corruption(name)),
+    ]
+
+
+def expand_conditions(names: Sequence[str]) -> list[str]:
+    """The conditions to be run: ``corruptions`` and its parts become ``corruptions.<type>.<severity>``.
+
+    Args:
+        names: of conditions, ``corruptions``, ``corruptions.<type>`` (five severities) or ``corruptions.<group>``.
+
+    Returns:
+        Each once, in the order of the tables.
+
+    Raises:
+        UsageError: for a name that is not a condition.
+    """
+    checked = check_conditions(names)
+    wanted = {cell for name in checked if is_corruption(name) for cell in corruption_cells(name)}
+    return in_order([*(name for name in checked if not is_corruption(name)), *wanted])
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of single conditions in the order of the tables; others are left out."""
+    present = set(names)
+    return [name for name in (*CONDITIONS, *corruption_cells(FAMILY)) if name in present]
