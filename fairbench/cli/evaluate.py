@@ -26,9 +26,7 @@ def evaluate(
     download: Annotated[bool, typer.Option("--download", help="Allow RobustBench to download the weights.")] = False,
     track: Annotated[str | None, typer.Option(help="Take data, radius and battery from a track.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set or folder:PATH.")] = None,
-    attacks: Annotated[
-        str | None, typer.Option(help="Conditions by commas: clean,pgd20,aa,corruptions")
-    ] = None,
+    attacks: Annotated[str | None, typer.Option(help="Conditions by commas: clean,pgd20,aa,corruptions")] = None,
     eps: Annotated[str | None, typer.Option(help="Radius, as in 0.1 or 8/255.")] = None,
     subset: Annotated[int | None, typer.Option(help="Images for AutoAttack, Square, corruptions; stratified.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the data sets (or FAIRBENCH_DATA).")] = None,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from fairbench.lazy import resolver
 
 if TYPE_CHECKING:
-    from fairbench.evaluation.corruption_means import corruption_means as corruption_means
-    from fairbench.evaluation.corruption_means import merged_severities as merged_severities
-    from fairbench.evaluation.corruption_means import pooled_severities as pooled_severities
+    from fairbench.evaluation.corruption_groups import corruption_means as corruption_means
+    from fairbench.evaluation.corruption_groups import merged_severities as merged_severities
+    from fairbench.evaluation.corruption_groups import pooled_severities as pooled_severities
     from fairbench.evaluation.evaluator import evaluate as evaluate
     from fairbench.evaluation.predictions import Predictions as Predictions
     from fairbench.evaluation.predictions import read_predictions as read_predictions
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "Evaluation": "fairbench.evaluation.result",
     "Predictions": "fairbench.evaluation.predictions",
-    "corruption_means": "fairbench.evaluation.corruption_means",
+    "corruption_means": "fairbench.evaluation.corruption_groups",
     "environment": "fairbench.evaluation.provenance",
     "evaluate": "fairbench.evaluation.evaluator",
-    "merged_severities": "fairbench.evaluation.corruption_means",
-    "pooled_severities": "fairbench.evaluation.corruption_means",
+    "merged_severities": "fairbench.evaluation.corruption_groups",
+    "pooled_severities": "fairbench.evaluation.corruption_groups",
     "read_predictions": "fairbench.evaluation.predictions",
     "read_record": "fairbench.evaluation.records",
     "write_record": "fairbench.evaluation.records",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairbench.evaluation.corruption_means import CorruptionMean, corruption_means, pooled_severities
+from fairbench.evaluation.corruption_groups import CorruptionMean, corruption_means, pooled_severities
 from fairbench.leaderboard.records import Run, load_runs
 from fairbench.protocol.record import ConditionRecord, Record
 

@@ -11,7 +11,7 @@ from fairbench.data import CORRUPTIONS, Split, corrupt, write_corrupted
 from fairbench.data.dataset import Dataset
 from fairbench.errors import UsageError
 from fairbench.evaluation import corruption_means, evaluate, pooled_severities, write_record
-from fairbench.evaluation.corruption_means import merged_severities
+from fairbench.evaluation.corruption_groups import merged_severities
 from fairbench.evaluation.summary import summarise
 from fairbench.leaderboard.results import load_results
 from fairbench.protocol.conditions import CONDITIONS, check_conditions, expand_conditions

@@ -9,13 +9,12 @@ from scipy import ndimage
 from fairbench.data.corruptions.draws import Draws, Images
 from fairbench.data.corruptions.geometry import clipped_zoom, motion_blur_along
 from fairbench.data.corruptions.rounding import as_bytes, as_rounded_bytes, as_unit
-
-_PLANE = (2, 3)
+from fairbench.data.corruptions.smoothing import smoothed
 
 
 def gaussian_blur(x: Images, deviation: float, _draws: Draws | None = None) -> Images:
     """A Gaussian cut off at four deviations; the border repeats its pixel."""
-    return ndimage.gaussian_filter(x, deviation, axes=_PLANE, mode="nearest", truncate=4.0)
+    return smoothed(x, deviation)
 
 
 def defocus_blur(x: Images, constants: tuple[float, float], _draws: Draws) -> Images:
@@ -65,12 +64,13 @@ def _shuffled(pixels: NDArray[np.uint8], draws: Draws) -> NDArray[np.uint8]:
     return result
 
 
-def zoom_blur(x: Images, zooms: int, _draws: Draws) -> Images:
-    """The mean of the image and of its zooms by 1.00, 1.01, 1.02, ..."""
+def zoom_blur(x: Images, end: float, _draws: Draws) -> Images:
+    """The mean of the image and of its zooms by 1, 1.01, 1.02, ..."""
+    factors = np.arange(1, end, 0.01).tolist()
     total = x.copy()
-    for step in range(zooms):
-        total += clipped_zoom(x, 1 + step / 100)
-    return total / np.float32(zooms + 1)
+    for factor in factors:
+        total += clipped_zoom(x, factor)
+    return total / np.float32(len(factors) + 1)
 
 
 def motion_blur(x: Images, constants: tuple[int, float], draws: Draws) -> Images:

@@ -28,8 +28,8 @@ CONSTANTS: Mapping[str, tuple[Any, Any, Any, Any, Any]] = MappingProxyType(
         "glass_blur": ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2)),
         # radius, deviation
         "motion_blur": ((6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5)),
-        # number of zooms 1.00, 1.01, 1.02, ... that are averaged
-        "zoom_blur": (7, 12, 16, 21, 26),
+        # end of the zooms 1, 1.01, 1.02, ... that are averaged, as numpy.arange counts them
+        "zoom_blur": (1.06, 1.11, 1.16, 1.21, 1.26),
         # mean and deviation of the flakes, zoom, threshold, radius and deviation of the motion, share of the image
         "snow": (
             (0.1, 0.2, 1.0, 0.6, 8, 3.0, 0.95),

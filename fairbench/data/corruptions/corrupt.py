@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fairbench.data.corruptions import blur, colour, digital, noise, spatter, weather
 from fairbench.data.corruptions.constants import CONSTANTS, CONSTANTS_NAME, GENERATOR
-from fairbench.data.corruptions.draws import Draws
+from fairbench.data.corruptions.draws import Draws, Images
 from fairbench.data.corruptions.frost_textures import FROST_TEXTURES
 from fairbench.data.corruptions.rounding import as_bytes, as_unit
 from fairbench.errors import unknown_name
@@ -20,7 +20,7 @@ from fairbench.protocol.corruptions import CORRUPTIONS, SEVERITIES, SMALLEST_SID
 _TOGETHER = 128
 """Images that are worked on at a time: few enough for the caches, many enough to hide the cost of a call."""
 
-_APPLY: Mapping[str, Callable[..., NDArray[np.float32]]] = MappingProxyType(
+_APPLY: Mapping[str, Callable[..., Images]] = MappingProxyType(
     {
         "gaussian_noise": noise.gaussian_noise,
         "shot_noise": noise.shot_noise,

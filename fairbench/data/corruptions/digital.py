@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from fairbench.data.corruptions.draws import Draws, Images
 from fairbench.data.corruptions.geometry import sample
 from fairbench.data.corruptions.rounding import as_rounded_bytes, as_unit
+from fairbench.data.corruptions.smoothing import smoothed
 
 
 def contrast(x: Images, factor: float, _draws: Draws) -> Images:
@@ -38,14 +38,17 @@ def pixelate(x: Images, share: float, _draws: Draws) -> Images:
 def _box_matrix(side: int, shrunk: int) -> NDArray[np.float32]:
     """(shrunk, side): each new pixel is the plain mean of the pixels whose centres lie in its box."""
     scale = side / shrunk
-    centres = (np.arange(shrunk) + 0.5) * scale
-    distance = np.arange(side) + 0.5 - centres[:, None]
-    inside = (distance > -scale / 2) & (distance <= scale / 2)
+    centres = (np.arange(shrunk)[:, None] + 0.5) * scale
+    places = np.arange(side)
+    distance = (places - centres + 0.5) * (1 / scale)
+    # Where a box ends in the middle of a pixel, both rounding errors decide, in pillow as here.
+    inside = (distance > -0.5) & (distance <= 0.5)
+    inside &= (places >= (centres - scale / 2 + 0.5).astype(int)) & (places < (centres + scale / 2 + 0.5).astype(int))
     return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _nearest(side: int, shrunk: int) -> NDArray[np.int64]:
-    return ((np.arange(side) + 0.5) * shrunk / side).astype(np.int64)
+    return ((np.arange(side) + 0.5) * (shrunk / side)).astype(np.int64)
 
 
 def jpeg_compression(x: Images, quality: int, _draws: Draws) -> Images:
@@ -69,7 +72,7 @@ def elastic_transform(x: Images, constants: tuple[float, float, float], draws: D
     bent = _affine(x, shift * (2 * draws.uniform(3, 2) - 1))
     height, width = x.shape[2:]
     displacement = 2 * draws.uniform(2, height, width) - 1
-    displacement = ndimage.gaussian_filter(displacement, smoothness, axes=(2, 3), mode="reflect", truncate=3.0)
+    displacement = smoothed(displacement, smoothness, border="reflect", cut_off=3.0)
     columns = np.arange(width) + strength * displacement[:, 0]
     rows = np.arange(height)[:, None] + strength * displacement[:, 1]
     return sample(bent, columns, rows, border="symmetric")

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fairbench.attacks.starts import keyed_generator
 
-Images = NDArray[np.float32]
-"""(N, C, H, W) in [0, 1], or one more plane of numbers for each image."""
+Images = NDArray[np.floating]
+"""(N, C, H, W) in [0, 1], or a plane (N, H, W) for each image; float32 wherever speed matters."""
 
 
 class Draws:

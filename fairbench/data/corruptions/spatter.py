@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from fairbench.data.corruptions.colour import shade
 from fairbench.data.corruptions.draws import Draws, Images
+from fairbench.data.corruptions.smoothing import smoothed
 
 _WATER = (175 / 255, 238 / 255, 238 / 255)
 _MUD = (63 / 255, 42 / 255, 20 / 255)
@@ -24,11 +27,11 @@ def spatter(x: Images, constants: tuple[float, float, float, float, float, bool]
     mean, deviation, smoothness, threshold, strength, is_mud = constants
     channels, height, width = x.shape[1:]
     liquid = np.float32(mean) + np.float32(deviation) * draws.normal(height, width)
-    liquid = ndimage.gaussian_filter(liquid, smoothness, axes=_PLANE, mode="nearest", truncate=4.0)
+    liquid = smoothed(liquid, smoothness)
     liquid[liquid < threshold] = 0
     if is_mud:
         mask = (liquid > threshold).astype(np.float32)
-        mask = ndimage.gaussian_filter(mask, strength, axes=_PLANE, mode="nearest", truncate=4.0)[:, None]
+        mask = smoothed(mask, strength)[:, None]
         mask[mask < 0.8] = 0
         return x * (1 - mask) + shade(_MUD, channels) * mask
     return x + np.float32(strength) * _water(liquid)[:, None] * shade(_WATER, channels)
@@ -57,7 +60,8 @@ def edges(levels: Images) -> NDArray[np.bool_]:
     candidate = (size > _WEAK_EDGE) & _is_ridge(size, across, down)
     in_plane = np.zeros((3, 3, 3), dtype=bool)
     in_plane[1] = True
-    parts, count = ndimage.label(candidate, structure=in_plane)
+    labelled: Any = ndimage.label(candidate, structure=in_plane)
+    parts, count = labelled
     is_strong = np.zeros(count + 1, dtype=bool)
     is_strong[parts[candidate & (size > _STRONG_EDGE)]] = True
     is_strong[0] = False
@@ -65,8 +69,8 @@ def edges(levels: Images) -> NDArray[np.bool_]:
 
 
 def _sobel(levels: Images, axis: int) -> Images:
-    slope = ndimage.correlate1d(levels, [-1, 0, 1], axis=axis, mode="nearest")
-    return ndimage.correlate1d(slope, [1, 2, 1], axis=3 - axis, mode="nearest")
+    slope = np.asarray(ndimage.correlate1d(levels, [-1, 0, 1], axis=axis, mode="nearest"))
+    return np.asarray(ndimage.correlate1d(slope, [1, 2, 1], axis=3 - axis, mode="nearest"))
 
 
 def _is_ridge(size: Images, across: Images, down: Images) -> NDArray[np.bool_]:
@@ -106,9 +110,9 @@ def equalised(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.take_along_axis(table, flat, axis=1).reshape(levels.shape)
 
 
-def _box_mean(planes: NDArray[np.floating]) -> NDArray[np.floating]:
+def _box_mean(planes: Images) -> Images:
     return _correlate(planes, np.ones((3, 3))) / 9
 
 
-def _correlate(planes: NDArray[np.floating], kernel: NDArray[np.floating]) -> NDArray[np.floating]:
-    return ndimage.correlate(planes, kernel[None], mode="mirror")
+def _correlate(planes: Images, kernel: NDArray[np.floating]) -> Images:
+    return np.asarray(ndimage.correlate(planes, kernel[None], mode="mirror"))
