@@ -70,6 +70,17 @@ def test_from_run_to_page(fairbench: Callable, tmp_path: Path) -> None:
     assert record["protocol"] == "modified"
     assert record["selected_on"] == "select"
     assert record["method"] == "faal@trades+awp"
+    assert record["training"]["inner_attack"] == "pgd on KL(clean || adversarial)"
+    assert record["training"]["hidden_settings"] == {
+        "nesterov": False,
+        "weight_decay": 5e-4,
+        "padding_mode": "no crop",
+        "loss_divided": False,
+        "objective": "class_mean",
+        "divergence": "reverse_kl",
+        "attack_bn": "eval",
+        "extra_clean_forwards": 0,
+    }
     stored = np.load(trained / "predictions.npz", allow_pickle=False)
     clean = record["conditions"]["clean"]
     assert clean["average"] == pytest.approx((stored["predictions"][:, 0] == stored["labels"]).mean())

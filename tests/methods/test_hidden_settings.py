@@ -98,3 +98,41 @@ def test_momentum_and_padding_are_the_method_s_own_on_every_track():
     for name in ("pgd_at", "cfa", "fair_tat"):
         assert track_defaults(find_entry(name), "cifar10-prn18", "augmentation") == {"padding_mode": "reflect"}
     assert track_defaults(find_entry("faal"), "cifar10-prn18", "augmentation") == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "attack", "outer"),
+    [
+        ("pgd_at", 5, 2),
+        ("trades", 0, 3),
+        ("mart", 0, 2),
+        ("friendly_at", 0, 1),
+        ("friendly_at?form=trades", 0, 2),
+        ("bat", 0, 3),
+        ("faal", 0, 2),
+        ("faal@trades", 0, 2),
+        ("frl", 0, 3),
+        ("wat", 0, 2),
+        ("cfa", 5, 2),
+        ("cfa@trades", 0, 4),
+        ("fair_tat", 5, 3),
+        ("dafa", 0, 2),
+        ("fairly_at", 0, 1),
+        ("fairly_at@trades", 0, 2),
+        ("rslad", 0, 2),
+        ("mtard", 0, 2),
+        ("adaad", 0, 2),
+        ("ard", 5, 2),
+        ("iad", 6, 2),
+        ("iad?unused_forwards=false", 5, 2),
+    ],
+)
+def test_statistics_move_as_often_as_in_the_public_code(tiny, seams, written, attack, outer):
+    # With five steps in the place of ten.
+    network, batch = tiny.bn_network().train(), tiny.batch()
+    teacher = tiny.bn_network(seed=3).eval().requires_grad_(False)
+    method = tiny.bound(written, network, teachers={"robust": teacher, "clean": teacher})
+    views = seams.perturb(method, batch)
+    assert int(network[1].num_batches_tracked) == attack
+    method.losses(batch, views)
+    assert int(network[1].num_batches_tracked) == attack + outer

@@ -5,9 +5,12 @@ from itertools import pairwise
 
 import pytest
 import torch
+from compositions import COMPOSITIONS
 from safetensors.torch import load_file
 
+from fairbench import evaluate
 from fairbench.compose import compose
+from fairbench.data import load_dataset
 from fairbench.models import create_model
 from fairbench.protocol.track import track_names
 from fairbench.registry import ANY_TRACK, entries
@@ -48,6 +51,20 @@ def test_it_trains_is_deterministic_and_leaves_nothing_behind(train, tmp_path, w
     assert all(parameter.requires_grad for parameter in trainer.network.parameters())
     for line in (tmp_path / "first/log.jsonl").read_text("utf-8").splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} in the log"))
+
+
+@pytest.fixture(scope="module")
+def test_images():
+    return load_dataset("digits").test.take(torch.arange(40))
+
+
+@pytest.mark.parametrize("written", [*entries(), *COMPOSITIONS])
+def test_after_one_epoch_it_can_be_evaluated(train, test_images, written):
+    network = train(written, "once").network
+    evaluation = evaluate(network, test_images, ("clean", "pgd20"), eps=0.2, num_classes=10, batch_size=40)
+    for condition in evaluation.conditions.values():
+        assert sum(condition.class_total) == 40
+        assert 0 <= condition.worst <= condition.average <= 1
 
 
 @pytest.mark.parametrize("name", entries())
