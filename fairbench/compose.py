@@ -13,7 +13,6 @@ from fairbench.registry import (
     ANY_TRACK,
     MODIFIERS,
     STEP,
-    TRACK_SECTIONS,
     Entry,
     find_entry,
     objective_class,
@@ -137,7 +136,7 @@ def _options_of_objective(entry: Entry, track: str | None, objective: str) -> di
         return {}
     own = objective_class(objective).Options.model_fields
     values = {f"{objective}.{k}" if k in own else k: v for k, v in _defaults(below, track).items()}
-    return {key: value for key, value in values.items() if "." in key and key.split(".")[0] not in TRACK_SECTIONS}
+    return {key: value for key, value in values.items() if "." in key}
 
 
 def track_defaults(entry: Entry, track: str | None, section: str) -> dict[str, Any]:
@@ -146,7 +145,7 @@ def track_defaults(entry: Entry, track: str | None, section: str) -> dict[str, A
     Args:
         entry: of the method.
         track: its name; None takes what holds on any track.
-        section: one of ``TRACK_SECTIONS``.
+        section: ``schedule`` or ``augmentation``.
     """
     values, prefix = _defaults(entry, track), f"{section}."
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
@@ -156,7 +155,7 @@ def _defaults(entry: Entry, track: str | None, objective: str = "") -> dict[str,
     # The place that names fewer tracks counts more; the objective stands between anywhere and any track.
     matching = [place for place in entry.defaults if fnmatchcase(track or "", place)]
     rank = {ANY_TRACK: 0, f"@{objective}": 1}
-    places = sorted({*matching, f"@{objective}"}, key=lambda place: (rank.get(place, 2), len(place)))
+    places = sorted({*matching, f"@{objective}"}, key=lambda place: (rank.get(place, 2), "*" not in place, len(place)))
     return {key: value for place in places for key, value in entry.defaults.get(place, {}).items()}
 
 

@@ -23,8 +23,6 @@ from fairbench.written_form import NAME
 
 MODIFIERS: dict[str, type[Awp] | type[Averaging]] = {"awp": Awp, "ema": Ema, "swa": Swa, "fawa": Fawa}
 BUILT_IN = "built-in"
-TRACK_SECTIONS = ("schedule", "augmentation")
-"""sections of a track of which a method may have its own in ``defaults``."""
 STEP = "step"
 """What the options of the plain step are called beside those of an objective."""
 ANY_TRACK = "*"

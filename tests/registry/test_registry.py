@@ -171,17 +171,29 @@ def test_a_track_s_scaled_settings_give_way_to_what_is_written():
 
 def test_a_pattern_of_tracks_holds_where_no_narrower_one_does(own_registry):
     defaults = {
+        "cifar100-xy": {"awp.gamma": 3},
+        "c-a-long-end": {"awp.gamma": 6},
+        "*-a-long-end-*": {"awp.gamma": 5},
+        "*-a-long-end*": {"awp.gamma": 4},
+        "cifar100-*": {"trades.beta": 2, "awp.gamma": 2},
+        "cifar*": {"trades.beta": 4, "awp.start": 0.7},
         "*": {"trades.beta": 1, "awp.gamma": 1},
-        "cifar100-*": {"trades.beta": 2},
-        "cifar100-x": {"awp.gamma": 3},
+        "@trades": {"awp.start": 0.5},
     }
-    register(own_registry, "mine", objective="trades", defaults={"@trades": {"awp.start": 0.5}} | defaults)
+    register(own_registry, "mine", objective="trades", defaults=defaults)
     settings = {
         track: (options["trades"]["beta"], options["awp"]["gamma"], options["awp"]["start"])
-        for track in (None, "fmnist", "cifar100-y", "cifar100-x")
+        for track in (None, "fmnist", "cifar10", "cifar100-y", "cifar100-xy", "c-a-long-end")
         for options in (compose("mine+awp", track=track).options,)
     }
-    assert settings == {None: (1, 1, 0.5), "fmnist": (1, 1, 0.5), "cifar100-y": (2, 1, 0.5), "cifar100-x": (2, 3, 0.5)}
+    assert settings == {
+        None: (1, 1, 0.5),
+        "fmnist": (1, 1, 0.5),
+        "cifar10": (4, 1, 0.7),
+        "cifar100-y": (2, 2, 0.7),
+        "cifar100-xy": (2, 3, 0.7),
+        "c-a-long-end": (1, 6, 0.5),
+    }
 
 
 def test_a_method_stands_on_the_objective_as_it_is_on_the_track_but_keeps_its_own_epochs():
