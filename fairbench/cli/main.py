@@ -8,7 +8,19 @@ import sys
 import typer
 
 from fairbench import __version__
-from fairbench.cli import convert, data, doctor, evaluate, methods, metrics, report, run, tracks
+from fairbench.cli import (
+    convert,
+    data,
+    doctor,
+    evaluate,
+    grid,
+    methods,
+    metrics,
+    plan,
+    report,
+    run,
+    tracks,
+)
 from fairbench.errors import FairbenchError
 
 app = typer.Typer(
@@ -24,6 +36,9 @@ app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
 app.command("convert")(convert.convert)
+app.command("plan")(plan.plan)
+app.command("status")(grid.status)
+app.command("merge")(grid.merge)
 app.add_typer(methods.app, name="methods")
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(data.app, name="data")

@@ -2,77 +2,139 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairbench.cli import options
+
 if TYPE_CHECKING:
     from fairbench.launch.cells import Cell
+    from fairbench.launch.grid import Job, Surroundings
+    from fairbench.launch.pool import Outcome, Place
     from fairbench.protocol.record import Record
 
 
 def run(
-    methods: Annotated[str, typer.Option(help="Written forms, separated by commas: pgd_at,faal@trades?tau=0.3")],
-    track: Annotated[str, typer.Option(help="Tracks, separated by commas.")] = "digits",
-    seeds: Annotated[str, typer.Option(help="0,1,2 or 0-4.")] = "0",
-    init: Annotated[str | None, typer.Option(help="scratch, a base of the track, or a checkpoint file.")] = None,
-    teacher: Annotated[
-        list[str] | None, typer.Option(help="[ROLE=]NAME, FILE or ARCH:FILE; roles: robust, clean. May be given again.")
+    methods: options.Methods,
+    track: options.Tracks = "digits",
+    seeds: options.Seeds = "0",
+    init: options.Init = None,
+    teacher: options.Teachers = None,
+    assignments: options.Assignments = None,
+    dataset: options.OtherData = None,
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    out: options.Out = Path("checkpoints"),
+    plugin: options.Plugins = None,
+    train_bases: options.TrainBases = False,
+    jobs: options.Jobs = None,
+    threads: options.Threads = None,
+    launcher: Annotated[str, typer.Option(help="local, or slurm to submit job arrays.")] = "local",
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(help="With --launcher slurm: partition=gpu, time=12:00:00, gpus=1, ... May be given again."),
     ] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="Depart from the track: epochs=1. May be given again.")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Other data: a name or folder:PATH.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data sets (or FAIRBENCH_DATA).")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("checkpoints"),
-    plugin: Annotated[list[Path] | None, typer.Option(help="A Python file with more methods; its code runs.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what these cells have and start over.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records' main numbers as JSON.")] = False,
 ) -> None:
     """Train methods on a track and put each through the standard battery of attacks.
 
-    What is finished is not done again; an interrupted run goes on where it stopped.
+    What is finished is not done again; an interrupted run goes on where it stopped. A cell that fails is written down
+    with the command that repeats it, and the others go on.
     """
-    from fairbench.cli.arguments import comma_list, data_folder, seed_list
-    from fairbench.cli.output import make_progress, print_json
-    from fairbench.launch.cells import Request, resolve
+    from fairbench.cli.arguments import data_folder
+    from fairbench.cli.output import print_json
+    from fairbench.launch.cells import resolve
     from fairbench.launch.device import resolve_device
-    from fairbench.launch.overrides import parse_assignments
-    from fairbench.launch.run import data_loader, run_cell
-    from fairbench.launch.teachers import parse_teachers
-    from fairbench.registry import load_plugin
-    from fairbench.written_form import split_written_forms
+    from fairbench.launch.grid import Surroundings, jobs_of, places_for
+    from fairbench.launch.status import write_grid
 
-    for path in plugin or []:
-        load_plugin(path)
-    request = Request(
-        methods=split_written_forms(methods),
-        tracks=comma_list(track),
-        seeds=seed_list(seeds),
-        out=out,
+    request = options.make_request(
+        methods=methods,
+        track=track,
+        seeds=seeds,
         init=init,
-        overrides=parse_assignments(assignments or []),
+        teacher=teacher,
+        assignments=assignments,
         dataset=dataset,
-        teachers=parse_teachers(teacher or []),
+        out=out,
+        plugin=plugin,
+        train_bases=train_bases,
     )
     cells = resolve(request)
-    where = resolve_device(device)
+    resolve_device(device)
+    surroundings = Surroundings(data_dir=data_folder(data_dir), plugins=tuple(plugin or ()), fresh=fresh)
     if dry_run:
         _print_plan(cells, as_json=as_json)
         return
-    progress, load = make_progress(), data_loader(data_folder(data_dir))
-    records = []
-    for number, cell in enumerate(cells, start=1):
-        progress.say(f"[{number}/{len(cells)}] {cell.track.name}: {cell.written}, seed {cell.seed}")
-        records.append(run_cell(cell, load, where, fresh=fresh, progress=progress))
-    if as_json:
-        print_json([_main_numbers(cell, record) for cell, record in zip(cells, records, strict=True)])
+    grid = jobs_of(cells)
+    write_grid(grid, out)
+    if launcher != "local":
+        _submit(grid, launcher, slurm or [], surroundings, device, out)
         return
-    _print_results(records)
-    typer.echo(f"Runs are in {out}. See the page with: fairbench report --runs {out}")
+    outcome = _run(grid, places_for(device, jobs, threads), device, threads, surroundings)
+    records = _records(cells, outcome)
+    if as_json:
+        print_json([_main_numbers(cell, record) for cell, record in records])
+    elif records:
+        _print_results([record for _, record in records])
+        typer.echo(f"Runs are in {out}. See the page with: fairbench report --runs {out}")
+    _report_failures(grid, outcome, surroundings)
+
+
+def _submit(
+    grid: Sequence[Job], launcher: str, pairs: list[str], surroundings: Surroundings, device: str, out: Path
+) -> None:
+    from fairbench.errors import UsageError
+    from fairbench.launch.slurm import ClusterOptions, submit
+
+    if launcher != "slurm":
+        raise UsageError(f"unknown launcher {launcher!r}: use local or slurm")
+    ids = submit(grid, surroundings, ClusterOptions.parse(pairs), out / ".cluster", device=device)
+    for job in grid:
+        typer.echo(f"{ids.get(job.key, 'done'):<12} {job.title}")
+    typer.echo(f"{len(ids)} cells submitted. Follow them with: fairbench status --watch --runs {out}")
+
+
+def _run(
+    grid: Sequence[Job], places: Sequence[Place], device: str, threads: int | None, surroundings: Surroundings
+) -> Outcome:
+    from fairbench.cli.grid_view import watching
+    from fairbench.cli.output import make_progress
+    from fairbench.launch.device import resolve_device
+    from fairbench.launch.grid import run_in_turn, run_side_by_side
+
+    workers = places[: len(grid)]
+    if len(workers) == 1:
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+        return run_in_turn(grid, resolve_device(device), surroundings, make_progress())
+    with watching({job.key: job.title for job in grid}, len(workers)) as watcher:
+        return run_side_by_side(grid, workers, surroundings, watcher)
+
+
+def _records(cells: Sequence[Cell], outcome: Outcome) -> list[tuple[Cell, Record]]:
+    from fairbench.evaluation import read_record
+
+    return [(cell, read_record(cell.folder)) for cell in cells if str(cell.folder) not in outcome.failures]
+
+
+def _report_failures(grid: Sequence[Job], outcome: Outcome, surroundings: Surroundings) -> None:
+    from fairbench.launch.failures import command_for
+
+    failed = [job for job in grid if job.key in outcome.failures]
+    for job in failed:
+        typer.echo(f"failed: {job.title}: {outcome.failures[job.key].message}", err=True)
+        typer.echo(f"  again: {command_for(job.cell.request, surroundings.plugins)}", err=True)
+    if failed:
+        typer.echo(f"{len(failed)} of {len(grid)} cells failed; the traceback is in failure.json of each", err=True)
+        raise typer.Exit(1)
 
 
 def _print_plan(cells: list[Cell], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,8 @@ from fairbench.protocol.schema import Schema, validated
 from fairbench.protocol.track import Track
 
 SCRATCH = "scratch"
+BASE_SEED = 0
+"""The seed of every base, so that all who start from one start alike."""
 
 
 class BaseCard(Schema):
@@ -42,6 +45,8 @@ class Start:
     path: Path | None = None
     sha256: str | None = None
     card: BaseCard | None = None
+    trained_by: str | None = None
+    """hash of the configuration of the cell that trains it here; the file may not be there yet."""
 
     @property
     def is_scratch(self) -> bool:
@@ -51,15 +56,25 @@ class Start:
     @property
     def is_foreign(self) -> bool:
         """Whether the weights may have been trained on the held-out parts."""
-        return self.path is not None and self.card is None
+        return self.path is not None and self.card is None and self.trained_by is None
+
+    @property
+    def identity(self) -> str | None:
+        """What a configuration says of the weights: their hash, or the cell that makes them."""
+        return f"cell:{self.trained_by}" if self.trained_by else self.sha256
 
 
-def find_start(init: str, track: Track) -> Start:
+FindBase = Callable[[str, str], Start]
+"""name, option of the command line that takes another -> the base of that name."""
+
+
+def find_start(init: str, track: Track, *, find_base: FindBase | None = None) -> Start:
     """The start of that name.
 
     Args:
         init: ``scratch``, one of the track's bases, or the path of a checkpoint.
         track: whose bases are meant.
+        find_base: gives the bases; by default those that ship.
 
     Raises:
         UsageError: if there is no such base or file, or its weights are not those of its card.
@@ -67,7 +82,8 @@ def find_start(init: str, track: Track) -> Start:
     if init == SCRATCH:
         return Start(SCRATCH)
     if init in track.bases:
-        return shipped_base(init, track, option="--init FILE")
+        option = "--init FILE"
+        return find_base(init, option) if find_base else shipped_base(init, track, option=option)
     path = Path(init)
     if path.is_file():
         return Start(f"file:{path.stem}", path, sha256_file(path))
@@ -86,16 +102,24 @@ def shipped_base(name: str, track: Track, *, option: str) -> Start:
     Raises:
         UsageError: if it does not ship, or its weights are not those of its card.
     """
-    folder = Path(str(resources.files("fairbench.bases"))) / track.name
-    weights = folder / f"{name}.safetensors"
+    weights = _shipped(name, track)
     if not weights.is_file():
         raise UsageError(
-            f"base {name} of track {track.name} does not ship with the package; train it with `fairbench run "
-            f"--track {track.name} --methods {name} --init scratch` and give its model.safetensors as {option}"
+            f"base {name} of track {track.name} does not ship with the package; let it be trained first with "
+            f"--train-bases, or give a checkpoint as {option}"
         )
-    cure = "install the package again"
-    card = validated(BaseCard, read_json(folder / f"{name}.json", cure=cure), place=str(folder / f"{name}.json"))
+    cure, described = "install the package again", weights.with_suffix(".json")
+    card = validated(BaseCard, read_json(described, cure=cure), place=str(described))
     sha256 = sha256_file(weights)
     if sha256 != card.sha256:
         raise UsageError(f"{weights} is not the file of its card (sha256 {sha256[:12]}...); {cure}")
     return Start(name, weights, sha256, card)
+
+
+def is_shipped(name: str, track: Track) -> bool:
+    """Whether the package has the weights of this base."""
+    return _shipped(name, track).is_file()
+
+
+def _shipped(name: str, track: Track) -> Path:
+    return Path(str(resources.files("fairbench.bases"))) / track.name / f"{name}.safetensors"

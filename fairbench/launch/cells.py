@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from fairbench.compose import Composition, compose, track_defaults
 from fairbench.errors import UsageError
-from fairbench.launch.bases import SCRATCH, Start, find_start
+from fairbench.launch.bases import BASE_SEED, SCRATCH, Start, find_start, is_shipped, shipped_base
 from fairbench.launch.overrides import changed_track
 from fairbench.launch.teachers import Teacher, check_all_used, find_teachers, teacher_label
+from fairbench.protocol.schema import Schema
 from fairbench.protocol.track import Augmentation, Schedule, Track, load_track
 
 BASE_PREFIX = "base:"
@@ -23,19 +25,20 @@ _NOT_CONFIGURED = {"scratch_schedule", "summary", "title", "bases", "teachers", 
 """What a track offers or says; a cell's configuration holds what was taken of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What somebody asked for, as on the command line."""
+class Request(Schema):
+    """What somebody asked for, as on the command line; it travels to other processes as JSON."""
 
     methods: list[str]
     tracks: list[str]
     seeds: list[int]
     out: Path
     init: str | None = None
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    overrides: dict[str, str] = Field(default_factory=dict)
     dataset: str | None = None
-    teachers: Mapping[str, str] = field(default_factory=dict)
+    teachers: dict[str, str] = Field(default_factory=dict)
     """role -> base, file or ARCH:FILE."""
+    train_bases: bool = False
+    """train a base that a track names and does not ship, as a cell that the others wait for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +53,11 @@ class Cell:
     start: Start
     seed: int
     departures: tuple[str, ...]
-    out: Path
+    request: Request
+    """what asks for this cell alone."""
     teachers: tuple[Teacher, ...] = ()
+    needs: tuple[Cell, ...] = ()
+    """cells that must be trained before: those that make its start or its teachers."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -66,7 +72,7 @@ class Cell:
             "origin": composition.entry.origin if composition else "built-in",
             "track": self.track.model_dump(mode="json", exclude=_NOT_CONFIGURED),
             "init": self.start.name,
-            "init_sha256": self.start.sha256,
+            "init_sha256": self.start.identity,
             "departures": list(self.departures),
             **(taught if self.teachers else {}),
         }
@@ -81,7 +87,7 @@ class Cell:
         """Where the cell's files go; two configurations never share one."""
         method = _safe(self.written, longest=120)
         start = "" if self.start.name == self.track.init else "--" + _safe(self.start.name, longest=60)
-        return self.out / self.track.name / f"{method}{start}-{self.config_sha256[:8]}" / f"seed{self.seed}"
+        return self.request.out / self.track.name / f"{method}{start}-{self.config_sha256[:8]}" / f"seed{self.seed}"
 
 
 def _safe(name: str, *, longest: int) -> str:
@@ -112,12 +118,14 @@ def _cell(request: Request, track: Track, written: str, seed: int) -> Cell:
     if written.startswith(BASE_PREFIX):
         return _base_cell(request, track, written)
     composition = compose(written, track=track.name)
-    start = find_start(request.init or track.init, track)
+    made = _Made(request, track)
+    start = find_start(request.init or track.init, track, find_base=made.base)
     own = {"schedule": _schedule(composition, track, start), "augmentation": _augmentation(composition, track)}
     published = track.model_copy(update=own)
     if start.is_foreign:
         published, _ = changed_track(published, {"selection.rule": "last"}, place="foreign start")
     changed, departures = _with_changes(request, published)
+    teachers = find_teachers(composition.written, composition.needs, request.teachers, track, find_base=made.base)
     return Cell(
         written=composition.written,
         composition=composition,
@@ -125,8 +133,9 @@ def _cell(request: Request, track: Track, written: str, seed: int) -> Cell:
         start=start,
         seed=seed,
         departures=tuple(departures),
-        out=request.out,
-        teachers=find_teachers(composition.written, composition.needs, request.teachers, track),
+        request=_narrowed(request, track, composition.written, seed, teachers),
+        teachers=teachers,
+        needs=tuple(made.cells.values()),
     )
 
 
@@ -134,9 +143,10 @@ def _base_cell(request: Request, track: Track, written: str) -> Cell:
     name = written.removeprefix(BASE_PREFIX)
     if name not in track.bases:
         raise UsageError(f"track {track.name} has no base {name!r}; it has: {', '.join(track.bases) or 'none'}")
-    start = find_start(name, track)
+    made = _Made(request, track)
+    start = find_start(name, track, find_base=made.base)
     changed, departures = _with_changes(request, track)
-    seed = start.card.seed if start.card else 0
+    seed = start.card.seed if start.card else BASE_SEED
     return Cell(
         written=written,
         composition=None,
@@ -144,7 +154,33 @@ def _base_cell(request: Request, track: Track, written: str) -> Cell:
         start=start,
         seed=seed,
         departures=tuple(departures),
-        out=request.out,
+        request=_narrowed(request, track, written, seed, ()),
+        needs=tuple(made.cells.values()),
+    )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The bases of a track; those that do not ship are cells of their own, where the request asks for that."""
+
+    request: Request
+    track: Track
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+    def base(self, name: str, option: str) -> Start:
+        """The base, shipped or to be trained."""
+        if not self.request.train_bases or is_shipped(name, self.track):
+            return shipped_base(name, self.track, option=option)
+        asked = self.request.model_copy(update={"init": SCRATCH, "teachers": {}})
+        cell = self.cells[name] = _cell(asked, self.track, name, BASE_SEED)
+        return Start(name, cell.folder / "model.safetensors", trained_by=cell.config_sha256)
+
+
+def _narrowed(request: Request, track: Track, written: str, seed: int, teachers: tuple[Teacher, ...]) -> Request:
+    roles = {teacher.role for teacher in teachers}
+    only = {"methods": [written], "tracks": [track.name], "seeds": [seed]}
+    return request.model_copy(
+        update={**only, "teachers": {role: name for role, name in request.teachers.items() if role in roles}}
     )
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from fairbench.data import Dataset, training_splits
 from fairbench.evaluation import Evaluation, environment
+from fairbench.files import sha256_file
 from fairbench.launch.cells import Cell
 from fairbench.protocol.record import DataRecord, LastRecord, ModelRecord, Record, TrainingRecord
 from fairbench.protocol.schema import Schema
@@ -94,7 +95,7 @@ def _training_record(cell: Cell, training: Training) -> TrainingRecord | None:
         epochs=training.epochs,
         seconds=training.seconds,
         init=cell.start.name,
-        init_sha256=cell.start.sha256,
+        init_sha256=sha256_file(cell.start.path) if cell.start.path else None,
         objective=composition.objective,
         modifiers=list(composition.modifiers),
         inner_attack=training.inner_attack,

@@ -11,7 +11,7 @@ from torch import nn
 
 from fairbench.errors import UsageError, unknown_name
 from fairbench.files import sha256_file
-from fairbench.launch.bases import shipped_base
+from fairbench.launch.bases import FindBase, shipped_base
 from fairbench.models import load_weights, model_names
 from fairbench.protocol.track import Track
 
@@ -31,6 +31,7 @@ class Teacher:
     architecture: str
     path: Path
     sha256: str
+    """of the file, or ``cell:`` and the configuration that trains it here."""
 
 
 def parse_teachers(texts: Iterable[str]) -> dict[str, str]:
@@ -54,7 +55,9 @@ def parse_teachers(texts: Iterable[str]) -> dict[str, str]:
     return given
 
 
-def find_teachers(written: str, needs: Collection[str], given: Mapping[str, str], track: Track) -> tuple[Teacher, ...]:
+def find_teachers(
+    written: str, needs: Collection[str], given: Mapping[str, str], track: Track, *, find_base: FindBase | None = None
+) -> tuple[Teacher, ...]:
     """The teachers that a method needs: those that were given, else the track's own.
 
     Args:
@@ -62,6 +65,7 @@ def find_teachers(written: str, needs: Collection[str], given: Mapping[str, str]
         needs: what it must be given; other needs than teachers are passed over.
         given: role -> base of the track, checkpoint of the track's architecture, or ``ARCH:FILE``.
         track: whose bases and architecture are meant.
+        find_base: gives the bases; by default those that ship.
 
     Raises:
         UsageError: if a role stays empty, or what fills it does not exist.
@@ -73,7 +77,7 @@ def find_teachers(written: str, needs: Collection[str], given: Mapping[str, str]
         name = given.get(role) or track.teachers.get(role)  # pyright: ignore[reportArgumentType]
         if name is None:
             raise UsageError(f"{written} needs a {role} teacher and track {track.name} has none; {_cure(role, track)}")
-        teachers.append(_find(role, name, track))
+        teachers.append(_find(role, name, track, find_base))
     return tuple(teachers)
 
 
@@ -107,13 +111,14 @@ def load_teacher(network: nn.Module, teacher: Teacher) -> None:
         raise UsageError(f"{teacher.role} teacher: {error}; for another network write ARCH:FILE") from None
 
 
-def _find(role: str, name: str, track: Track) -> Teacher:
+def _find(role: str, name: str, track: Track, find_base: FindBase | None) -> Teacher:
     ships = name in track.teachers.values() and name not in track.sources
     if name in track.bases or ships:
-        base = shipped_base(name, track, option=f"--teacher {role}=FILE")
+        option = f"--teacher {role}=FILE"
+        base = find_base(name, option) if find_base else shipped_base(name, track, option=option)
         assert base.path is not None
-        assert base.sha256 is not None
-        return Teacher(role=role, name=name, architecture=track.architecture, path=base.path, sha256=base.sha256)
+        assert base.identity is not None
+        return Teacher(role=role, name=name, architecture=track.architecture, path=base.path, sha256=base.identity)
     architecture, colon, rest = name.partition(":")
     if not (colon and architecture in model_names()):
         architecture, rest = track.architecture, name

@@ -236,5 +236,5 @@ def test_a_damaged_card_is_refused(shipped, text):
 
 def test_a_base_that_does_not_ship_says_how_to_train_it(shipped):
     (shipped / "trades.safetensors").unlink()
-    with pytest.raises(UsageError, match=r"does not ship .*--methods trades --init scratch"):
+    with pytest.raises(UsageError, match=r"does not ship .*--train-bases"):
         find_start("trades", load_track("digits"))

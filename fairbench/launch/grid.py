@@ -1,0 +1,178 @@
+"""A grid: many cells, what each must wait for, and how they run, one after another or side by side."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairbench.errors import FairbenchError, WorkError
+from fairbench.launch.cells import Cell, Request, resolve
+from fairbench.launch.failures import clear_failure, record_failure
+from fairbench.launch.pool import Failure, Outcome, Place, Task, Watcher, run_tasks
+from fairbench.launch.run import data_loader, run_cell, train_cell
+from fairbench.launch.worker import Context
+from fairbench.progress import Progress
+from fairbench.protocol.schema import validated
+from fairbench.registry import load_plugin
+
+CELL_WORK = "fairbench.launch.grid:work_on_cell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A cell as a piece of work."""
+
+    cell: Cell
+    only_train: bool = False
+    """a start or a teacher of other cells, which nobody asked to evaluate."""
+
+    @property
+    def key(self) -> str:
+        """Two jobs are the same if they fill the same folder."""
+        return str(self.cell.folder)
+
+    @property
+    def title(self) -> str:
+        """The job for a reader."""
+        purpose = ", trained for the others" if self.only_train else ""
+        return f"{self.cell.track.name}: {self.cell.written}, seed {self.cell.seed}{purpose}"
+
+
+def jobs_of(cells: Sequence[Cell]) -> list[Job]:
+    """The cells and all that they need, each once, needs first."""
+    jobs: dict[str, Job] = {}
+
+    def enter(cell: Cell, *, only_train: bool) -> None:
+        for need in cell.needs:
+            enter(need, only_train=True)
+        job = Job(cell=cell, only_train=only_train)
+        if job.key not in jobs or not only_train:
+            jobs[job.key] = job
+
+    for cell in cells:
+        enter(cell, only_train=False)
+    return list(jobs.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all jobs of a grid share besides their cells."""
+
+    data_dir: Path | None = None
+    plugins: tuple[Path, ...] = ()
+    fresh: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """For another process."""
+        return {
+            "data_dir": str(self.data_dir.resolve()) if self.data_dir else None,
+            "plugins": [str(path.resolve()) for path in self.plugins],
+            "fresh": self.fresh,
+        }
+
+
+def places_for(device: str, jobs: int | None, threads: int | None) -> list[Place]:
+    """Where worker processes compute.
+
+    Args:
+        device: ``auto`` spreads them over the visible GPUs; another name puts all there.
+        jobs: how many; by default one for each visible GPU, or one.
+        threads: of each; by default the cores, shared out.
+    """
+    gpus = torch.cuda.device_count() if device == "auto" else 0
+    count = jobs or max(1, gpus)
+    if threads is None and count > 1:
+        threads = max(1, (os.cpu_count() or 1) // count)
+    devices = [f"cuda:{number % gpus}" if gpus else ("cpu" if device == "auto" else device) for number in range(count)]
+    return [Place(device=name, threads=threads) for name in devices]
+
+
+def run_side_by_side(
+    jobs: Sequence[Job], places: Sequence[Place], surroundings: Surroundings, watcher: Watcher
+) -> Outcome:
+    """Run the jobs on worker processes; those that fail are written down and the others go on."""
+    by_key = {job.key: job for job in jobs}
+    tasks = [
+        Task(key=job.key, payload=payload_of(job), needs=tuple(str(need.folder) for need in job.cell.needs))
+        for job in jobs
+    ]
+    outcome = run_tasks(tasks, CELL_WORK, places, settings=surroundings.as_json(), watcher=watcher)
+    for key, failure in outcome.failures.items():
+        record_failure(by_key[key].cell, failure, surroundings.plugins)
+    return outcome
+
+
+def run_in_turn(jobs: Sequence[Job], device: torch.device, surroundings: Surroundings, progress: Progress) -> Outcome:
+    """Run the jobs one after another in this process.
+
+    Raises:
+        FairbenchError: if the only job fails.
+    """
+    load, outcome = data_loader(surroundings.data_dir), Outcome()
+    for number, job in enumerate(jobs, start=1):
+        progress.say(f"[{number}/{len(jobs)}] {job.title}")
+        broken = [need for need in job.cell.needs if str(need.folder) in outcome.failures]
+        try:
+            if broken:
+                outcome.failures[job.key] = Failure(message=f"what it needs failed: {broken[0].folder}")
+            else:
+                _work(job, load, device, fresh=surroundings.fresh, progress=progress)
+                outcome.results[job.key] = None
+        except Exception as error:
+            if len(jobs) == 1 and isinstance(error, FairbenchError):
+                raise
+            outcome.failures[job.key] = failure_of(error)
+        if job.key in outcome.failures:
+            record_failure(job.cell, outcome.failures[job.key], surroundings.plugins)
+            progress.say(f"failed: {outcome.failures[job.key].message}")
+    return outcome
+
+
+def failure_of(error: Exception) -> Failure:
+    """An exception as a failure; a user's mistake needs no traceback."""
+    if isinstance(error, FairbenchError):
+        return Failure(message=str(error), exit_code=error.exit_code)
+    return Failure(message=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+
+
+def payload_of(job: Job) -> dict[str, Any]:
+    """What another process needs to do the job."""
+    return {"request": job.cell.request.model_dump(mode="json"), "only_train": job.only_train, "folder": job.key}
+
+
+def work_on_cell(payload: Mapping[str, Any], context: Context) -> None:
+    """What a worker does with a job.
+
+    Raises:
+        WorkError: if the request means another cell here, for instance because an input file changed meanwhile.
+    """
+    settings = context.settings
+    for path in settings["plugins"]:
+        load_plugin(Path(path))
+    (cell,) = resolve(validated(Request, payload["request"], place="request"))
+    if str(cell.folder) != payload["folder"]:
+        raise WorkError(
+            f"{payload['folder']} was asked for, and is {cell.folder} here: its inputs changed; run it again"
+        )
+    data_dir = Path(settings["data_dir"]) if settings["data_dir"] else None
+    job = Job(cell=cell, only_train=payload["only_train"])
+    load = _KEPT.setdefault(data_dir, data_loader(data_dir))
+    _work(job, load, torch.device(settings["device"]), fresh=settings["fresh"], progress=context.progress)
+
+
+_KEPT: dict[Path | None, Any] = {}
+"""Data sets stay read from one job of a worker to its next."""
+
+
+def _work(job: Job, load: Any, device: torch.device, *, fresh: bool, progress: Progress) -> None:
+    if job.only_train:
+        train_cell(job.cell, load, device, progress=progress)
+    else:
+        run_cell(job.cell, load, device, fresh=fresh, progress=progress)
+    clear_failure(job.cell)

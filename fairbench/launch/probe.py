@@ -1,0 +1,191 @@
+"""How long a cell takes, measured: a few steps of its training, a few images of its battery."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fairbench.data import Dataset, Split, TrainingSplits, stratified_subset, training_splits
+from fairbench.evaluation import evaluate
+from fairbench.evaluation.battery import SUBSET_CONDITIONS
+from fairbench.launch.bases import find_start, is_shipped
+from fairbench.launch.cells import Cell
+from fairbench.launch.work import CellWork
+from fairbench.models import load_weights
+from fairbench.progress import Progress, Silent
+from fairbench.protocol.conditions import CHEAP_CONDITIONS
+
+_FEW_STEPS, _MORE_STEPS = 2, 10
+_HELD_OUT = 200
+_IMAGES = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a cell costs, in seconds of its device."""
+
+    start: float
+    """building networks, reading data, compiling."""
+    epoch: float
+    epochs: int
+    conditions: dict[str, float]
+    last: float
+    """the cheap conditions on the last weights, where those are not the selected ones."""
+    disk_bytes: int
+    note: str = ""
+
+    @property
+    def training(self) -> float:
+        """All epochs."""
+        return self.start + self.epochs * self.epoch
+
+    @property
+    def evaluation(self) -> float:
+        """The whole battery."""
+        return sum(self.conditions.values()) + self.last
+
+    @property
+    def seconds(self) -> float:
+        """The whole cell."""
+        return self.training + self.evaluation
+
+
+def probe(cell: Cell, dataset: Dataset, device: torch.device, progress: Progress | None = None) -> Cost:
+    """Measure a little of a cell.
+
+    Args:
+        cell: what would run.
+        dataset: its data.
+        device: where it would run.
+        progress: where to report.
+
+    Returns:
+        The estimate; training steps are measured as they are, validation and attacks in proportion to the images.
+
+    Raises:
+        UsageError: if the cell's weights do not fit.
+    """
+    with (progress or Silent()).bar("probe", 4) as bar, tempfile.TemporaryDirectory() as folder:
+        work = CellWork(cell, dataset, device, Silent())
+        held_out_share = _held_out_share(dataset)
+        training = _Training(work, Path(folder), held_out_share)
+        if cell.composition is None:
+            start = step = overhead = 0.0
+            bar.advance(3)
+        else:
+            # The first call warms up what is built once in a process, and is not counted.
+            training.seconds(epochs=1, steps=_FEW_STEPS)
+            few = training.seconds(epochs=1, steps=_FEW_STEPS)
+            bar.advance()
+            more = training.seconds(epochs=1, steps=_MORE_STEPS)
+            bar.advance()
+            twice = training.seconds(epochs=2, steps=_FEW_STEPS)
+            bar.advance()
+            step = max(0.0, (more - few) / (_MORE_STEPS - _FEW_STEPS))
+            overhead = max(0.0, twice - few - _FEW_STEPS * step)
+            start = max(0.0, few - overhead - _FEW_STEPS * step)
+        conditions, note = _conditions(work)
+        bar.advance()
+    epoch = step * _steps_per_epoch(cell, dataset) + overhead / held_out_share
+    cheap = sum(conditions.get(name, 0.0) for name in CHEAP_CONDITIONS) if cell.composition else 0.0
+    return Cost(
+        start=start,
+        epoch=epoch,
+        epochs=cell.track.schedule.epochs if cell.composition else 0,
+        conditions=conditions,
+        last=cheap,
+        disk_bytes=_disk_bytes(work, dataset, len(conditions)),
+        note=note,
+    )
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Short trainings of a cell, each in a folder of its own."""
+
+    work: CellWork
+    folder: Path
+    held_out_share: float
+
+    def seconds(self, *, epochs: int, steps: int) -> float:
+        """How long so many epochs of so many steps take, with a part of the held-out images."""
+        composition = self.work.cell.composition
+        assert composition is not None
+        plan = self.work.plan()
+        schedule = plan.schedule.model_copy(update={"epochs": epochs, "steps_per_epoch": steps})
+        splits = _with_fewer_held_out(training_splits(self.work.dataset), self.held_out_share)
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            short = dataclasses.replace(plan, schedule=schedule)
+            trainer = self.work.trainer(composition.recipe(), splits, short, Path(folder))
+            begun = time.perf_counter()
+            trainer.run()
+            return time.perf_counter() - begun
+
+
+def _held_out_share(dataset: Dataset) -> float:
+    return min(1.0, _HELD_OUT / len(training_splits(dataset).select))
+
+
+def _with_fewer_held_out(splits: TrainingSplits, share: float) -> TrainingSplits:
+    def part(split: Split) -> Split:
+        count = max(1, round(share * len(split)))
+        return split.take(stratified_subset(split.labels, count, num_classes=splits.num_classes, seed=0))
+
+    return dataclasses.replace(splits, select=part(splits.select), feedback=part(splits.feedback))
+
+
+def _steps_per_epoch(cell: Cell, dataset: Dataset) -> int:
+    schedule = cell.track.schedule
+    steps = -(-len(training_splits(dataset).train) // schedule.batch_size)
+    return min(steps, schedule.steps_per_epoch or steps)
+
+
+def _conditions(work: CellWork) -> tuple[dict[str, float], str]:
+    """Seconds of each condition, measured on a few images and scaled to all."""
+    cell, dataset = work.cell, work.dataset
+    network, note = _robust_network(work)
+    test, battery = dataset.test, cell.track.battery
+    count = min(len(test), _IMAGES)
+    few = test.take(stratified_subset(test.labels, count, num_classes=dataset.num_classes, seed=battery.seed))
+    measured = evaluate(
+        network,
+        few,
+        attacks=battery.conditions,
+        eps=cell.track.epsilon,
+        num_classes=dataset.num_classes,
+        seed=battery.seed,
+        batch_size=battery.batch_size,
+        square_queries=battery.square_queries,
+        device=work.device,
+    )
+    images = {
+        name: (battery.subset or len(test)) if name in SUBSET_CONDITIONS else len(test) for name in measured.conditions
+    }
+    return {name: images[name] / count * each.seconds for name, each in measured.conditions.items()}, note
+
+
+def _robust_network(work: CellWork) -> tuple[nn.Module, str]:
+    """Attacks on random weights end at once; a base says better how long they take on what training will give."""
+    network, cell = work.network(), work.cell
+    if cell.start.path is not None and cell.start.path.is_file():
+        load_weights(network, cell.start.path)
+        return network, ""
+    for name in cell.track.bases:
+        if is_shipped(name, cell.track):
+            path = find_start(name, cell.track).path
+            assert path is not None
+            load_weights(network, path)
+            return network, ""
+    return network, "attacks measured on random weights, which fall at once: expect them to take longer"
+
+
+def _disk_bytes(work: CellWork, dataset: Dataset, conditions: int) -> int:
+    """Selected and last weights, and what every test image was answered."""
+    weights = sum(tensor.nbytes for tensor in work.network().state_dict().values())
+    return 2 * weights + conditions * len(dataset.test)

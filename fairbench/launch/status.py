@@ -1,0 +1,134 @@
+"""Where each cell of a grid stands, read from the files alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from fairbench.errors import UsageError
+from fairbench.files import read_json, write_json
+from fairbench.launch.failures import FAILURE_NAME, read_failure
+from fairbench.launch.grid import Job
+from fairbench.launch.locks import is_held
+from fairbench.protocol.schema import Schema, validated
+
+_GRIDS = ".grids"
+
+
+class State(StrEnum):
+    """What a cell is doing."""
+
+    DONE = "done"
+    RUNNING = "running"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    WAITING = "waiting"
+
+
+class Planned(Schema):
+    """A cell that somebody asked for."""
+
+    track: str
+    method: str
+    seed: int
+    folder: str
+    """relative to the folder of the runs."""
+    epochs: int
+    only_train: bool = False
+
+
+class _Grid(Schema):
+    cells: list[Planned]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellStatus:
+    """One cell, and how far it is."""
+
+    planned: Planned
+    state: State
+    epoch: int
+    """epochs that are done."""
+    doing: str
+    """``training``, ``evaluating`` or why it failed; empty if there is nothing to say."""
+
+
+def write_grid(jobs: Sequence[Job], out: Path) -> Path:
+    """Write down what was asked for, so that ``fairbench status`` knows of cells that have not begun."""
+    cells = [
+        Planned(
+            track=job.cell.track.name,
+            method=job.cell.written,
+            seed=job.cell.seed,
+            folder=job.cell.folder.relative_to(out).as_posix(),
+            epochs=job.cell.track.schedule.epochs if job.cell.composition else 0,
+            only_train=job.only_train,
+        )
+        for job in jobs
+    ]
+    values = _Grid(cells=cells).model_dump(mode="json")
+    name = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    path = out / _GRIDS / f"{name}.json"
+    if not path.exists():
+        write_json(path, values)
+    return path
+
+
+def planned_cells(out: Path) -> list[Planned]:
+    """Every cell that was ever asked for in this folder, each once.
+
+    Raises:
+        UsageError: if the folder is missing, or holds no grid.
+    """
+    files = sorted((out / _GRIDS).glob("*.json"))
+    if not files:
+        raise UsageError(f"no grid was started in {out}; start one with fairbench run, or name its folder with --runs")
+    cells: dict[str, Planned] = {}
+    for path in files:
+        for cell in validated(_Grid, read_json(path, cure="remove it"), place=str(path)).cells:
+            if cell.folder not in cells or not cell.only_train:
+                cells[cell.folder] = cell
+    return sorted(cells.values(), key=lambda cell: (cell.track, cell.folder))
+
+
+def statuses(out: Path, planned: Iterable[Planned]) -> list[CellStatus]:
+    """How far the cells are.
+
+    Args:
+        out: the folder of the runs.
+        planned: the cells.
+    """
+    return [_status(out, cell) for cell in planned]
+
+
+def _status(out: Path, planned: Planned) -> CellStatus:
+    folder = out / planned.folder
+    state = _state(folder, planned)
+    epoch, doing = 0, ""
+    if state is State.DONE:
+        epoch = planned.epochs
+    elif state is not State.WAITING:
+        epoch = _lines(folder / "log.jsonl")
+        trained = (folder / "training.json").exists()
+        doing = "evaluating" if trained else "training"
+    if state is State.FAILED and (failure := read_failure(folder)):
+        doing = failure.message
+    return CellStatus(planned=planned, state=state, epoch=epoch, doing=doing)
+
+
+def _state(folder: Path, planned: Planned) -> State:
+    if (folder / ("training.json" if planned.only_train else "record.json")).exists():
+        return State.DONE
+    if not folder.exists():
+        return State.RUNNING if is_held(folder) else State.WAITING
+    if is_held(folder):
+        return State.RUNNING
+    return State.FAILED if (folder / FAILURE_NAME).exists() else State.INTERRUPTED
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0

@@ -1,0 +1,148 @@
+"""What there is to do for one cell: build the networks, train, evaluate, record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fairbench.data import Dataset, TrainingSplits, training_splits
+from fairbench.evaluation import Evaluation, evaluate
+from fairbench.files import read_json, write_json
+from fairbench.launch.cells import Cell
+from fairbench.launch.recording import Training, make_record
+from fairbench.launch.teachers import load_teacher
+from fairbench.models import create_model, load_weights, normalisation_of, weights_sha256
+from fairbench.progress import Progress
+from fairbench.protocol.conditions import CHEAP_CONDITIONS
+from fairbench.protocol.record import LastRecord, Record
+from fairbench.protocol.schema import validated
+from fairbench.training.seeds import seed_for
+from fairbench.training.trainer import Plan, Recipe, Trainer
+
+START_OVER = "start over with --fresh, or choose another --out"
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """One cell with its data, on its device."""
+
+    cell: Cell
+    dataset: Dataset
+    device: torch.device
+    progress: Progress
+
+    def network(self, architecture: str | None = None) -> nn.Module:
+        """Random weights that depend on the seed alone; of the track's architecture unless another is named."""
+        mean, deviation = normalisation_of(self.cell.track.dataset) or (None, None)
+        return create_model(
+            architecture or self.cell.track.architecture,
+            num_classes=self.dataset.num_classes,
+            image_shape=self.dataset.image_shape,
+            mean=mean,
+            std=deviation,
+            seed=seed_for(self.cell.seed, "weights"),
+        )
+
+    def train(self) -> Training:
+        """Train unless it is done; how it went."""
+        cell = self.cell
+        path = cell.folder / "training.json"
+        if path.exists():
+            return validated(Training, read_json(path, cure=START_OVER), place=str(path))
+        if cell.composition is None:
+            return Training(selected_epoch=self._selected_epoch_of_start())
+        recipe = cell.composition.recipe()
+        outcome = self.trainer(recipe, training_splits(self.dataset), self.plan(), cell.folder).run()
+        training = Training(
+            selected_epoch=outcome.selected_epoch,
+            epochs=outcome.last_epoch,
+            seconds=round(outcome.seconds, 3),
+            inner_attack=recipe.method.attack_name,
+            hidden_settings=recipe.method.hidden_settings(),
+        )
+        write_json(path, training.model_dump(mode="json"))
+        return training
+
+    def trainer(self, recipe: Recipe, splits: TrainingSplits, plan: Plan, folder: Path) -> Trainer:
+        """A trainer at the cell's start, with its teachers."""
+        network = self.network()
+        if self.cell.start.path is not None:
+            load_weights(network, self.cell.start.path)
+        return Trainer(
+            recipe,
+            network,
+            splits,
+            plan,
+            folder,
+            device=self.device,
+            teachers=self._teachers(),
+            progress=self.progress,
+        )
+
+    def _selected_epoch_of_start(self) -> int:
+        start = self.cell.start
+        if start.trained_by and start.path:
+            path = start.path.with_name("training.json")
+            return validated(Training, read_json(path, cure=START_OVER), place=str(path)).selected_epoch
+        return start.card.selected_epoch if start.card else 0
+
+    def _teachers(self) -> dict[str, nn.Module]:
+        networks = {}
+        for teacher in self.cell.teachers:
+            network = self.network(teacher.architecture)
+            load_teacher(network, teacher)
+            networks[teacher.role] = network
+        return networks
+
+    def record(self, training: Training) -> Record:
+        """Evaluate the selected weights, and the last ones under the cheap conditions."""
+        cell, network = self.cell, self.network().to(self.device)
+        is_base = cell.composition is None
+        load_weights(network, (is_base and cell.start.path) or cell.folder / "model.safetensors")
+        selected = self._battery(network, cell.track.battery.conditions, cell.folder)
+        weights = weights_sha256(network)
+        last = None if is_base else self._last(network, training, selected, weights)
+        return make_record(
+            cell, self.dataset, network, selected=selected, weights=weights, last=last, training=training
+        )
+
+    def plan(self) -> Plan:
+        """How the cell is trained."""
+        track = self.cell.track
+        return Plan(
+            schedule=track.schedule,
+            augmentation=track.augmentation,
+            attack=track.attack,
+            selection=track.selection,
+            epsilon=track.epsilon,
+            from_scratch=self.cell.start.is_scratch,
+            seed=self.cell.seed,
+        )
+
+    def _battery(self, network: nn.Module, conditions: list[str], out: Path) -> Evaluation:
+        battery = self.cell.track.battery
+        return evaluate(
+            network,
+            self.dataset,
+            attacks=conditions,
+            eps=self.cell.track.epsilon,
+            seed=battery.seed,
+            subset=battery.subset,
+            batch_size=battery.batch_size,
+            square_queries=battery.square_queries,
+            out=out,
+            progress=self.progress,
+        )
+
+    def _last(self, network: nn.Module, training: Training, selected: Evaluation, weights: str) -> LastRecord:
+        load_weights(network, self.cell.folder / "last.safetensors")
+        last_weights = weights_sha256(network)
+        cheap = [name for name in CHEAP_CONDITIONS if name in self.cell.track.battery.conditions]
+        if last_weights == weights:
+            conditions = {name: selected.conditions[name] for name in cheap}
+        else:
+            conditions = dict(self._battery(network, cheap, self.cell.folder / "last").conditions)
+        return LastRecord(epoch=training.epochs, weights_sha256=last_weights, conditions=conditions)

@@ -1,0 +1,67 @@
+"""What a grid costs: priced once for all seeds, laid out on workers in order, measured without leaving a trace."""
+
+import torch
+from grids import quick_cells
+
+from fairbench.data import load_dataset
+from fairbench.launch.grid import jobs_of
+from fairbench.launch.plan import plan_grid
+from fairbench.launch.probe import Cost, probe
+
+
+def cost(seconds: float, **changes) -> Cost:
+    values = {"start": 1.0, "epoch": (seconds - 1.0) / 2, "epochs": 2, "conditions": {}, "last": 0.0, "disk_bytes": 10}
+    return Cost(**(values | changes))
+
+
+def test_seeds_are_measured_once_and_what_is_done_costs_nothing(tmp_path):
+    cells = quick_cells(tmp_path, "pgd_at", "trades", seeds=(0, 1, 2))
+    cells[0].folder.mkdir(parents=True)
+    (cells[0].folder / "record.json").write_text("{}")
+    measured = []
+
+    def measure(job):
+        measured.append(job.cell.written)
+        return cost(10.0 if job.cell.written == "pgd_at" else 20.0)
+
+    plan = plan_grid(jobs_of(cells), 2, measure)
+    assert measured == ["pgd_at", "trades"]
+    assert plan.device_seconds == 10 * 2 + 20 * 3
+    # 10 and 10 side by side, then 20 and 20, then 20 alone.
+    assert plan.wall_seconds == 10 + 20 + 20
+    assert plan.disk_bytes == 50
+
+
+def test_dependants_wait_in_the_plan_too(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    from fairbench.launch import bases
+
+    monkeypatch.setattr(bases, "_shipped", lambda name, track: Path("/nowhere") / f"{name}.safetensors")
+    jobs = jobs_of(quick_cells(tmp_path, "faal", "cfa", train_bases=True))
+    plan = plan_grid(jobs, 4, lambda job: cost(10.0, conditions={"clean": 5.0}))
+    assert plan.device_seconds == 10 + 15 + 15  # nobody evaluates the base
+    assert plan.wall_seconds == 10 + 15
+
+
+def test_a_cost_is_the_sum_of_its_parts():
+    whole = Cost(start=2.0, epoch=3.0, epochs=4, conditions={"clean": 1.0, "pgd20": 5.0}, last=6.0, disk_bytes=1)
+    assert (whole.training, whole.evaluation, whole.seconds) == (14.0, 12.0, 26.0)
+
+
+def test_a_probe_measures_every_part_and_leaves_nothing(tmp_path):
+    (cell,) = quick_cells(tmp_path, "trades", overrides={"conditions": "[clean, pgd20]", "epochs": "7"})
+    found = probe(cell, load_dataset("digits"), torch.device("cpu"))
+    assert found.epochs == 7
+    assert found.epoch > 0
+    assert set(found.conditions) == {"clean", "pgd20"}
+    assert found.conditions["pgd20"] > found.conditions["clean"] > 0
+    assert found.disk_bytes > 2 * 4 * 1000
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_base_as_it_is_needs_no_training(tmp_path):
+    (cell,) = quick_cells(tmp_path, "base:pgd_at")
+    found = probe(cell, load_dataset("digits"), torch.device("cpu"))
+    assert (found.training, found.last) == (0.0, 0.0)
+    assert found.evaluation > 0
