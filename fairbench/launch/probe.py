@@ -13,7 +13,7 @@ from torch import nn
 
 from fairbench.data import Dataset, Split, TrainingSplits, stratified_subset, training_splits
 from fairbench.evaluation import evaluate
-from fairbench.evaluation.battery import SUBSET_CONDITIONS
+from fairbench.evaluation.battery import sees_subset
 from fairbench.launch.bases import find_start, is_shipped
 from fairbench.launch.cells import Cell
 from fairbench.launch.work import CellWork
@@ -164,9 +164,7 @@ def _conditions(work: CellWork) -> tuple[dict[str, float], str]:
         square_queries=battery.square_queries,
         device=work.device,
     )
-    images = {
-        name: (battery.subset or len(test)) if name in SUBSET_CONDITIONS else len(test) for name in measured.conditions
-    }
+    images = {name: (battery.subset or len(test)) if sees_subset(name) else len(test) for name in measured.conditions}
     return {name: images[name] / count * each.seconds for name, each in measured.conditions.items()}, note
 
 
