@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from fairbench.errors import UsageError
 from fairbench.progress import Progress
 
 _TEMPORARY = ".part"
+_NUMBERS = re.compile(r"\[\n\s*([-+.\deE]+(?:,\n\s*[-+.\deE]+)*)\n\s*\]")
 
 
 @contextmanager
@@ -77,8 +79,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON that diffs well: indented, keys in their given order, a last newline."""
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON that diffs well: indented, lists of numbers on one line, keys in their given order, a last newline."""
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    # No string of JSON holds a line end, so the brackets that are found are those of lists.
+    write_text(path, _NUMBERS.sub(_on_one_line, text) + "\n")
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return f"[{' '.join(numbers[1].split())}]"
 
 
 def read_json(path: Path, *, cure: str) -> Any:

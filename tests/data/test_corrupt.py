@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from photographs import GREY, IMAGES
 
-from fairbench.data import CORRUPTIONS, corrupt
+from fairbench.data import CORRUPTIONS, corrupt, find_dataset, load_dataset
 from fairbench.errors import UsageError
 from fairbench.protocol.corruptions import SEVERITIES
 
@@ -56,6 +56,23 @@ def test_change_grows_with_severity(name: str, images: np.ndarray) -> None:
         del changes[3]
     assert (np.diff(changes) > 0).all(), changes
     assert 0.5 < changes[0] < changes[-1] < 90
+
+
+def test_severities_have_draws_of_their_own() -> None:
+    # Their kernels are equal to a millionth, so only the directions of the motion can differ.
+    assert not np.array_equal(corrupt(IMAGES, "motion_blur", 3), corrupt(IMAGES, "motion_blur", 4))
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in NOT_GROWING])
+def test_change_grows_with_severity_on_fashion_mnist(name: str) -> None:
+    if find_dataset("fmnist") is None:
+        pytest.skip("Fashion-MNIST is not here")
+    images = load_dataset("fmnist").test.images[:2000, 0].numpy()
+    changes = [np.abs(corrupt(images, name, s).astype(int) - images).mean() for s in SEVERITIES]
+    if name == "motion_blur":
+        del changes[3]
+    assert (np.diff(changes) > 0).all(), changes
 
 
 def test_changes_of_the_four_others() -> None:
