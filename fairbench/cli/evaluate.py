@@ -29,6 +29,10 @@ def evaluate(
     attacks: Annotated[str | None, typer.Option(help="Conditions by commas: clean,pgd20,aa,corruptions")] = None,
     eps: Annotated[str | None, typer.Option(help="Radius, as in 0.1 or 8/255.")] = None,
     subset: Annotated[int | None, typer.Option(help="Images for AutoAttack, Square, corruptions; stratified.")] = None,
+    adversarial: Annotated[
+        Path | None,
+        typer.Option(help="Adversarial examples made elsewhere (.npz, .npy, .safetensors): checked, and merged."),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the data sets (or FAIRBENCH_DATA).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Where record.json and predictions.npz go.")] = None,
@@ -58,6 +62,7 @@ def evaluate(
         conditions=comma_list(attacks) if attacks else None,
         epsilon=radius(eps) if eps else None,
         subset=subset,
+        adversarial=adversarial,
         out=out,
     )
     record = audit(request, data_folder(data_dir), resolve_device(device), fresh=fresh, progress=make_progress())

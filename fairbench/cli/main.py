@@ -9,6 +9,7 @@ import typer
 
 from fairbench import __version__
 from fairbench.cli import (
+    compare,
     convert,
     data,
     doctor,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("plan")(plan.plan)
 app.command("status")(grid.status)

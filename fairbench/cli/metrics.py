@@ -15,12 +15,13 @@ _Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 def list_metrics(as_json: _Json = False) -> None:
     """All metrics, a line each."""
     from fairbench.cli.output import print_json, print_table
-    from fairbench.metrics import METRICS
+    from fairbench.metrics import METRICS, PAIR_METRICS
 
+    metrics = [*METRICS.values(), *PAIR_METRICS.values()]
     if as_json:
-        print_json([{"name": metric.name, "summary": metric.summary} for metric in METRICS.values()])
+        print_json([{"name": metric.name, "summary": metric.summary, "source": metric.source} for metric in metrics])
         return
-    print_table(["name", "what it is"], [[metric.name, metric.summary] for metric in METRICS.values()])
+    print_table(["name", "what it is", "source"], [[metric.name, metric.summary, metric.source] for metric in metrics])
 
 
 @app.command("explain")
@@ -28,12 +29,16 @@ def explain_metric(name: Annotated[str, typer.Argument(help="Name of the metric.
     """Formula and source of one metric."""
     from fairbench.cli.output import print_fields, print_json
     from fairbench.errors import unknown_name
-    from fairbench.metrics import METRICS
+    from fairbench.metrics import METRICS, PAIR_METRICS
 
-    if name not in METRICS:
-        raise unknown_name("metric", name, METRICS)
-    metric = METRICS[name]
+    if name not in {**METRICS, **PAIR_METRICS}:
+        raise unknown_name("metric", name, {**METRICS, **PAIR_METRICS})
+    metric = METRICS.get(name) or PAIR_METRICS[name]
+    better = {True: "higher", False: "lower", None: "neither end"}[metric.higher_is_better]
     fields = {"name": name, "what it is": metric.summary, "formula": metric.formula, "source": metric.source}
+    fields["better"] = better
+    if name in PAIR_METRICS:
+        fields["compares"] = " with ".join(PAIR_METRICS[name].matrices) + " (primed)"
     if as_json:
         print_json(fields)
     else:

@@ -82,6 +82,7 @@ def run(
         print_json([_main_numbers(cell, record) for cell, record in records])
     elif records:
         _print_results([record for _, record in records])
+        _print_looks([record for _, record in records])
         typer.echo(f"Runs are in {out}. See the page with: fairbench report --runs {out}")
     _report_failures(grid, outcome, surroundings)
 
@@ -172,6 +173,13 @@ def _main_numbers(cell: Cell, record: Record) -> dict[str, object]:
             for name, condition in record.conditions.items()
         },
     }
+
+
+def _print_looks(records: list[Record]) -> None:
+    from fairbench.leaderboard.ledger import evaluations_by_method
+
+    looks = ", ".join(f"{name} {count}" for name, count in evaluations_by_method(records).items())
+    typer.echo(f"Networks scored on test images, by method: {looks}")
 
 
 def _print_results(records: list[Record]) -> None:

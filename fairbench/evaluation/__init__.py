@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fairbench.evaluation.evaluator import evaluate as evaluate
     from fairbench.evaluation.predictions import Predictions as Predictions
     from fairbench.evaluation.predictions import read_predictions as read_predictions
+    from fairbench.evaluation.probes import masking_of as masking_of
     from fairbench.evaluation.provenance import environment as environment
     from fairbench.evaluation.records import read_record as read_record
     from fairbench.evaluation.records import write_record as write_record
@@ -27,6 +28,7 @@ _HOMES = {
     "corruption_means": "fairbench.evaluation.corruption_groups",
     "environment": "fairbench.evaluation.provenance",
     "evaluate": "fairbench.evaluation.evaluator",
+    "masking_of": "fairbench.evaluation.probes",
     "merged_severities": "fairbench.evaluation.corruption_groups",
     "pooled_severities": "fairbench.evaluation.corruption_groups",
     "read_predictions": "fairbench.evaluation.predictions",
@@ -40,6 +42,7 @@ __all__ = [
     "corruption_means",
     "environment",
     "evaluate",
+    "masking_of",
     "merged_severities",
     "pooled_severities",
     "read_predictions",

@@ -16,6 +16,7 @@ from fairbench.errors import unknown_name
 from fairbench.evaluation.attack_checks import checks_of
 from fairbench.evaluation.network import FixedShape
 from fairbench.protocol.corruptions import corruption_of, is_corruption
+from fairbench.protocol.epsilons import epsilon_of, is_epsilon
 
 
 class Perturbed(NamedTuple):
@@ -83,6 +84,8 @@ def make_condition(
     }
     if is_corruption(name):
         return _corruption(name, corruptions or CorruptionSource(seed=seed))
+    if is_epsilon(name):
+        makers[name] = lambda: _steps(pgd, epsilon_of(name), 20, seed)
     if name not in makers:
         raise unknown_name("attack", name, makers)
     settings, perturb = makers[name]()

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fairbench.attacks.network import choose_micro_batch
 from fairbench.attacks.prepare import Precision
 from fairbench.data import CorruptionSource, Dataset, Split, corruption_source, to_unit
 from fairbench.errors import UsageError
-from fairbench.evaluation.battery import make_condition, sees_subset
+from fairbench.evaluation.battery import Condition, make_condition, sees_subset
 from fairbench.evaluation.identity import structure_sha256
 from fairbench.evaluation.journal import JOURNAL_NAME, Journal, open_journal
 from fairbench.evaluation.material import Material, material_of
@@ -22,13 +22,15 @@ from fairbench.evaluation.network import FixedShape, borrowed, probe
 from fairbench.evaluation.predictions import PREDICTIONS_NAME, write_predictions
 from fairbench.evaluation.result import Evaluation, evaluation_of, predictions_of
 from fairbench.evaluation.runner import Runner, Shape
+from fairbench.evaluation.uploaded import UploadedExamples, read_uploaded, strongest_known, uploaded_condition
 from fairbench.files import claimed
 from fairbench.models import weights_sha256
 from fairbench.progress import Progress, Silent
-from fairbench.protocol.conditions import expand_conditions
+from fairbench.protocol.conditions import STRONGEST, UPLOADED, expand_conditions
 from fairbench.protocol.corruptions import SMALLEST_SIDE, is_corruption
 
 _LOCK_NAME = ".evaluation.lock"
+_FROM_FILE = ("uploaded", "file_sha256")
 _PROBE_BATCH = 2
 """Two, because a network that squeezes its answer is only wrong for one image."""
 
@@ -46,6 +48,7 @@ def evaluate(
     square_queries: int = 5000,
     search_precision: Precision = "float32",
     corrupted: Path | str | None = None,
+    adversarial: Path | str | None = None,
     device: torch.device | str | None = None,
     out: Path | str | None = None,
     fresh: bool = False,
@@ -73,6 +76,8 @@ def evaluate(
             counts only if the float32 model gets it wrong.
         corrupted: folder of corrupted test images in the layout of CIFAR-10-C; None is the data set's, if it has one.
             What is not there is generated.
+        adversarial: file of adversarial examples that were made elsewhere, as ``evaluation.uploaded`` reads them; adds
+            the conditions ``external`` and ``strongest``.
         device: where to compute; None is where the model is.
         out: folder for ``predictions.npz`` and the journal; a call with the same folder does only what is missing
             and keeps the conditions that are there. None keeps nothing.
@@ -105,6 +110,7 @@ def evaluate(
         )
         for name in names
     ]
+    uploaded = read_uploaded(Path(adversarial), material, eps) if adversarial is not None else None
     progress = progress or Silent()
     with borrowed(model, device) as place:
         # Everything that can be refused is, before anything is written.
@@ -121,13 +127,41 @@ def evaluate(
                 journal=journal,
                 progress=progress,
             )
+            if uploaded is not None:
+                _forget(journal, uploaded)
+                plan.append((uploaded_condition(uploaded, eps), _seen_by_search(journal, plan, material)))
             for condition, positions in plan:
                 runner.known(condition, positions)
             for condition, positions in plan:
                 runner.run(condition, positions)
+                if condition.name == UPLOADED:
+                    _merge(journal, material, positions, eps)
                 if folder is not None:
                     write_predictions(folder / PREDICTIONS_NAME, predictions_of(material, journal.logs))
     return evaluation_of(model, material, journal.logs, identity)
+
+
+def _seen_by_search(journal: Journal, plan: list[tuple[Condition, Tensor]], material: Material) -> Tensor:
+    """The images that AutoAttack sees or has seen, so that the strongest known attack includes it; else all."""
+    if "aa" in journal.logs and journal.logs["aa"].indices is not None:
+        return torch.tensor(journal.logs["aa"].indices)
+    planned = next((positions for condition, positions in plan if condition.name == "aa"), None)
+    return torch.arange(len(material.labels)) if planned is None else planned
+
+
+def _forget(journal: Journal, uploaded: UploadedExamples) -> None:
+    """Another file takes the place of the one before it."""
+    before = journal.logs.get(UPLOADED)
+    if before is not None and before.settings.get("file_sha256") != uploaded.sha256:
+        del journal.logs[UPLOADED]
+
+
+def _merge(journal: Journal, material: Material, positions: Tensor, eps: float) -> None:
+    answers, merged = strongest_known(journal.logs, material.labels.numpy(), positions.numpy(), eps)
+    indices = None if len(positions) == len(material.labels) else positions.tolist()
+    settings = {"epsilon": eps, "merged": merged, **{key: journal.logs[UPLOADED].settings[key] for key in _FROM_FILE}}
+    journal.open_condition(STRONGEST, settings=settings, indices=indices, shape=journal.logs[UPLOADED].shape)
+    journal.add_batch(STRONGEST, answers, 0.0)
 
 
 def _corruptions(material: Material, folder: Path | str | None, seed: int) -> CorruptionSource:

@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from fairbench.data import Dataset, load_dataset
-from fairbench.evaluation import environment, evaluate, write_record
+from fairbench.evaluation import environment, evaluate, masking_of, write_record
 from fairbench.launch.recording import data_record, model_record
 from fairbench.launch.subjects import Audit, Subject, subject_of
 from fairbench.models import weights_sha256
 from fairbench.progress import Progress, Silent
 from fairbench.protocol.conditions import check_conditions
-from fairbench.protocol.record import ConditionRecord, Record
+from fairbench.protocol.ledger import SelectionLedger
+from fairbench.protocol.record import ConditionRecord, DataRecord, Record
 
 __all__ = ["Audit", "audit"]
 
@@ -36,6 +37,9 @@ def audit(
     """
     if request.conditions is not None:
         request = replace(request, conditions=check_conditions(request.conditions))
+    if request.adversarial is not None and request.out is None:
+        # Beside what the run already knows, so that AutoAttack need not be run again.
+        request = replace(request, out=request.run)
     subject = subject_of(request)
     dataset = load_dataset(subject.dataset, data_dir=data_dir)
     network = subject.network(dataset).to(device)
@@ -49,14 +53,31 @@ def audit(
         subset=battery.subset,
         batch_size=battery.batch_size,
         square_queries=battery.square_queries,
+        adversarial=request.adversarial,
         out=request.out,
         fresh=fresh,
         progress=progress or Silent(),
     )
+    masking = masking_of(network, dataset, evaluation, progress=progress)
     record = _record(subject, dataset, network, dict(evaluation.conditions), device)
+    record = record.model_copy(update={"masking": masking, "ledger": _ledger(subject.of_run)})
     if request.out is not None:
         write_record(record, request.out)
     return record
+
+
+def _data(subject: Subject, dataset: Dataset) -> DataRecord:
+    """That of the run, with its splits, where the data is the same."""
+    now, before = data_record(dataset, with_splits=False), subject.of_run.data if subject.of_run else None
+    return before if before is not None and before.fingerprint == now.fingerprint else now
+
+
+def _ledger(run: Record | None) -> SelectionLedger:
+    """One more look at the test images than the run has had; a foreign model's earlier ones are not known."""
+    if run is None:
+        return SelectionLedger(selected_on="unknown", test_evaluations=1)
+    before = run.ledger or SelectionLedger(selected_on=run.selected_on, test_evaluations=1 if run.last is None else 2)
+    return before.model_copy(update={"test_evaluations": before.test_evaluations + 1})
 
 
 def _record(
@@ -71,7 +92,7 @@ def _record(
         "protocol": "modified" if subject.departures else "standard",
         "departures": subject.departures,
         "epsilon": subject.epsilon,
-        "data": data_record(dataset, with_splits=False),
+        "data": _data(subject, dataset),
         "model": model.model_copy(update={"file_sha256": subject.file_sha256}),
         "conditions": conditions,
         "environment": environment(device),

@@ -11,6 +11,8 @@ from fairbench.data import Dataset, training_splits
 from fairbench.evaluation import Evaluation, environment
 from fairbench.files import sha256_file
 from fairbench.launch.cells import Cell
+from fairbench.protocol.ledger import BoughtGain, SelectionLedger
+from fairbench.protocol.masking import MaskingVerdict
 from fairbench.protocol.record import DataRecord, LastRecord, ModelRecord, Record, TrainingRecord
 from fairbench.protocol.schema import Schema
 
@@ -23,6 +25,10 @@ class Training(Schema):
     seconds: float = 0.0
     inner_attack: str = "none"
     hidden_settings: dict[str, Any] = Field(default_factory=dict)
+    peeks: int = 0
+    """epochs whose weights were scored on test images, for ``selection: test``."""
+    gain: BoughtGain | None = None
+    """what that bought."""
 
 
 def data_record(dataset: Dataset, *, with_splits: bool) -> DataRecord:
@@ -51,6 +57,7 @@ def make_record(
     weights: str,
     last: LastRecord | None,
     training: Training,
+    masking: MaskingVerdict | None = None,
 ) -> Record:
     """The record of a finished cell.
 
@@ -62,6 +69,7 @@ def make_record(
         weights: hash of the selected weights.
         last: the cheap conditions on the last weights; None for a base that was not trained further.
         training: how the training went.
+        masking: what the probes for masked gradients found.
     """
     entry = cell.composition.entry if cell.composition else None
     return Record(
@@ -82,6 +90,12 @@ def make_record(
         model=model_record(cell.track.architecture, network, weights),
         conditions=dict(selected.conditions),
         last=last,
+        masking=masking,
+        ledger=SelectionLedger(
+            selected_on=cell.track.selection.rule,
+            test_evaluations=training.peeks + len({weights, last.weights_sha256 if last else weights}),
+            gain=training.gain,
+        ),
         training=_training_record(cell, training) if cell.composition else None,
         environment=environment(next(network.parameters()).device),
     )

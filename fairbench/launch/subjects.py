@@ -40,6 +40,8 @@ class Audit:
     conditions: list[str] | None = None
     epsilon: float | None = None
     subset: int | None = None
+    adversarial: Path | None = None
+    """file of adversarial examples that were made elsewhere."""
     out: Path | None = None
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fairbench.data import Dataset, TrainingSplits, training_splits
-from fairbench.evaluation import Evaluation, evaluate
+from fairbench.evaluation import Evaluation, evaluate, masking_of
 from fairbench.files import read_json, write_json
 from fairbench.launch.cells import Cell
 from fairbench.launch.recording import Training, make_record
@@ -103,10 +103,18 @@ class CellWork:
         is_base = cell.composition is None
         load_weights(network, (is_base and cell.start.path) or cell.folder / "model.safetensors")
         selected = self._battery(network, cell.track.battery.conditions, cell.folder)
+        masking = masking_of(network, self.dataset, selected, progress=self.progress)
         weights = weights_sha256(network)
         last = None if is_base else self._last(network, training, selected, weights)
         return make_record(
-            cell, self.dataset, network, selected=selected, weights=weights, last=last, training=training
+            cell,
+            self.dataset,
+            network,
+            selected=selected,
+            weights=weights,
+            last=last,
+            training=training,
+            masking=masking,
         )
 
     def plan(self) -> Plan:

@@ -94,20 +94,55 @@ def ranking_key(records: Sequence[Record]) -> tuple[float, float]:
 
 
 def reason_unranked(records: Sequence[Record]) -> str:
-    """Why the entry of these records is not ranked; empty if it is."""
-    first = records[0]
-    if first.protocol != "standard":
-        return "departs from the track: " + ("; ".join(first.departures) or "modified protocol")
-    if first.selected_on == "test":
+    """Why the entry of these records is not ranked, the gravest reason alone; empty if it is."""
+    return next(filter(None, (reason(records) for reason in _REASONS)), "")
+
+
+def _test_selected(records: Sequence[Record]) -> str:
+    if records[0].selected_on != "test":
+        return ""
+    gains = [record.ledger.gain for record in records if record.ledger is not None and record.ledger.gain is not None]
+    if not gains:
         return "the epoch was chosen on the test set"
-    if first.selected_on not in RANKED_SELECTIONS:
-        return "it is not known how the epoch was chosen"
-    lacking = [record for record in records if RANKING_CONDITION not in record.conditions]
-    if lacking:
-        return "AutoAttack has not been run" + (f" for {_seeds_of(lacking)}" if len(records) > 1 else "")
-    if len({record.seed for record in records}) < len(records):
-        return "two different runs claim the same seed; remove one of them"
+    worst, average = (100 * fmean(getattr(gain, name) for gain in gains) for name in ("worst", "average"))
+    return (
+        f"the epoch was chosen on the test set, which bought {worst:+.1f} points of the worst class and "
+        f"{average:+.1f} of the average"
+    )
+
+
+def _modified(records: Sequence[Record]) -> str:
+    first = records[0]
+    if first.protocol == "standard":
+        return ""
+    return "departs from the track: " + ("; ".join(first.departures) or "modified protocol")
+
+
+def _unknown_selection(records: Sequence[Record]) -> str:
+    return "" if records[0].selected_on in RANKED_SELECTIONS else "it is not known how the epoch was chosen"
+
+
+def _masked(records: Sequence[Record]) -> str:
+    for record in records:
+        if record.masking is not None and record.masking.flagged:
+            return "its gradients look masked: " + record.masking.in_words(record.data.classes)
     return ""
+
+
+def _not_attacked(records: Sequence[Record]) -> str:
+    lacking = [record for record in records if RANKING_CONDITION not in record.conditions]
+    if not lacking:
+        return ""
+    return "AutoAttack has not been run" + (f" for {_seeds_of(lacking)}" if len(records) > 1 else "")
+
+
+def _ambiguous(records: Sequence[Record]) -> str:
+    if len({record.seed for record in records}) == len(records):
+        return ""
+    return "two different runs claim the same seed; remove one of them"
+
+
+_REASONS = (_test_selected, _modified, _unknown_selection, _masked, _not_attacked, _ambiguous)
 
 
 def _gather(records: Iterable[Record]) -> list[tuple[Record, ...]]:

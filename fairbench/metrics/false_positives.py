@@ -47,3 +47,27 @@ def false_positive_scores_of(confusion: ArrayLike) -> Rates:
     if not errors:
         raise ValueError("expected at least one misclassified image, got none: the false-positive score is undefined")
     return false_positives / errors
+
+
+def one_vs_rest_accuracies_of(confusion: ArrayLike) -> Rates:
+    """For each class, the share of all images that are rightly accepted or rejected for it.
+
+    Of 10 equal classes, one that is never recognised still scores 90 %, which is why it does not rank.
+
+    Args:
+        confusion: (K, K) integers, rows are true classes.
+
+    Returns:
+        (K,) float64 fractions.
+
+    Raises:
+        ValueError: if there are no images.
+
+    Source: FAIR-TAT, Eq. 7.
+    """
+    counts = checked_confusion(confusion)
+    if not counts.sum():
+        raise ValueError("expected at least one image, got none")
+    correct = np.diagonal(counts)
+    wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * correct
+    return 1 - wrong / counts.sum()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fairbench.errors import unknown_name
 from fairbench.protocol.corruptions import CORRUPTIONS, FAMILY, corruption_cells, is_corruption
+from fairbench.protocol.epsilons import epsilon_condition, epsilon_of, is_epsilon
 
 CONDITIONS: dict[str, str] = {
     "clean": "the image as it is",
@@ -18,6 +19,10 @@ CONDITIONS: dict[str, str] = {
 }
 """Name of each condition and one line on what it does, in the order of the tables; the 95 cells of the family
 ``corruptions`` come after them."""
+
+UPLOADED, STRONGEST = "external", "strongest"
+"""Adversarial examples that somebody uploaded, and image by image the worst of these and of all attacks at the track's
+epsilon. They come with a file, never by name."""
 
 CHEAP_CONDITIONS = ("clean", "pgd20", "cw20")
 """What is also measured on the last epoch's weights."""
@@ -35,10 +40,15 @@ def check_conditions(names: Sequence[str]) -> list[str]:
     for name in names:
         if is_corruption(name):
             corruption_cells(name)
+        elif is_epsilon(name):
+            epsilon_of(name)
         elif name not in CONDITIONS:
-            raise unknown_name("attack", name, [*CONDITIONS, FAMILY, *(f"{FAMILY}.{kind}" for kind in CORRUPTIONS)])
+            raise unknown_name(
+                "attack", name, [*CONDITIONS, FAMILY, "epsilon.RADIUS", *(f"{FAMILY}.{kind}" for kind in CORRUPTIONS)]
+            )
     return [
         *(name for name in CONDITIONS if name in names),
+        *_curve(names),
         *dict.fromkeys(name for name in names if is_corruption(name)),
     ]
 
@@ -63,4 +73,11 @@ def expand_conditions(names: Sequence[str]) -> list[str]:
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of single conditions in the order of the tables; others are left out."""
     present = set(names)
-    return [name for name in (*CONDITIONS, *corruption_cells(FAMILY)) if name in present]
+    fixed = (*CONDITIONS, UPLOADED, STRONGEST)
+    return [name for name in (*fixed, *_curve(present), *corruption_cells(FAMILY)) if name in present]
+
+
+def _curve(names: Iterable[str]) -> list[str]:
+    """Those of the family ``epsilon``, by radius, equal radii under one name."""
+    radii = sorted(epsilon_of(name) for name in names if is_epsilon(name))
+    return list(dict.fromkeys(epsilon_condition(radius) for radius in radii))

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from fairbench.protocol.attack_checks import AttackChecks
+from fairbench.protocol.ledger import SelectionLedger
+from fairbench.protocol.masking import MaskingVerdict
 from fairbench.protocol.schema import Schema
 
 SCHEMA_VERSION = 1
@@ -133,5 +135,9 @@ class Record(Schema):
     model: ModelRecord
     conditions: dict[str, ConditionRecord]
     last: LastRecord | None = None
+    masking: MaskingVerdict | None = None
+    """signs of masked gradients; null where they were not probed."""
+    ledger: SelectionLedger | None = None
+    """how the weights were chosen, and how often test images were asked for it; null in records of before."""
     training: TrainingRecord | None = None
     environment: Environment

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fairbench.leaderboard.ranking import MANY_CLASSES, RANKING_CONDITION, Entry, ranking_metric
 from fairbench.leaderboard.summary import condition_names, strongest_condition, summarise
+from fairbench.protocol.conditions import UPLOADED
 from fairbench.report.cells import METRIC_TITLES, Cell, metric_cell, score_cell, time_cell
 from fairbench.report.wording import condition_meaning, condition_title, count, percent, safe_link
 
@@ -65,8 +66,8 @@ class Standings:
 
 
 def shown_conditions(entries: Sequence[Entry]) -> list[str]:
-    """The conditions that have columns: all but the single corruptions."""
-    return [name for name in condition_names(entries) if not name.startswith("corruptions.")]
+    """The conditions that have columns: all but single corruptions, other radii, and uploads by themselves."""
+    return [name for name in condition_names(entries) if "." not in name and name != UPLOADED]
 
 
 def shown_metrics(entries: Sequence[Entry]) -> tuple[str, ...]:

@@ -6,12 +6,17 @@ import torch
 
 from fairbench.metrics import (
     METRICS,
+    PAIR_METRICS,
     average_of,
+    boundary_errors,
     class_accuracy,
     class_counts,
     class_false_positive_score,
     confusion_matrix,
+    one_vs_rest_accuracies_of,
     overall,
+    price_of_fairness,
+    relative_worst_class_gain,
     weakest,
     worst_class,
     worst_class_index,
@@ -32,6 +37,17 @@ BY_HAND = {
     "false_positive_spread": 1 / 2,
     "standard_deviation": np.sqrt(1 / 18),
     "nsd": np.sqrt(1 / 18) * 3,
+    "worst_3": 1 / 3,
+    # wrong for class 0: two of its own images; for 1: one of its own and two of others; for 2: one and two.
+    "one_vs_rest_accuracy": [5 / 7, 4 / 7, 4 / 7],
+    "spread": 1 / 2,
+}
+BASELINE = [[8, 1, 1], [2, 7, 1], [3, 3, 4]]
+METHOD = [[7, 1, 2], [2, 6, 2], [2, 2, 6]]
+PAIRS_BY_HAND = {
+    # worst 0.4 -> 0.6, average 19/30 -> 19/30
+    "rho": 0.5,
+    "price_of_fairness": 0.0,
 }
 
 
@@ -61,8 +77,41 @@ def test_every_metric_of_the_catalogue(name):
     np.testing.assert_allclose(METRICS[name].of_confusion(np.array(CONFUSION)), BY_HAND[name], rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", PAIRS_BY_HAND)
+def test_metrics_of_a_method_against_its_baseline(name):
+    assert PAIR_METRICS[name].of_confusions(np.array(BASELINE), np.array(METHOD)) == pytest.approx(PAIRS_BY_HAND[name])
+
+
+def test_a_gain_that_costs_is_weighed_against_its_cost():
+    costly = [[5, 4, 1], [3, 5, 2], [2, 3, 5]]  # worst 0.4 -> 0.5, average 19/30 -> 15/30
+    assert relative_worst_class_gain(BASELINE, costly) == pytest.approx(0.25 - 4 / 19)
+    assert price_of_fairness(BASELINE, costly) == pytest.approx((4 / 30) / 0.1)
+
+
+def test_boundary_errors_are_what_the_attack_adds():
+    attacked = [[5, 3, 2], [5, 4, 1], [5, 4, 1]]
+    assert PAIR_METRICS["boundary_error"].of_confusions(np.array(BASELINE), np.array(attacked)) == pytest.approx(
+        [0.3] * 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: relative_worst_class_gain(CONFUSION, CONFUSION), "worst class is above 0"),
+        (lambda: price_of_fairness(METHOD, BASELINE), "goes from 0.6 to 0.4"),
+        (lambda: boundary_errors([[1, 1], [0, 2]], [[2, 0], [0, 2]]), "class 0 does"),
+        (lambda: boundary_errors(BASELINE, CONFUSION), r"same images, got \[10, 10, 10\] and \[4, 2, 1\]"),
+        (lambda: one_vs_rest_accuracies_of([[0, 0], [0, 0]]), "at least one image"),
+    ],
+)
+def test_pairs_refuse_what_is_undefined(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
 def test_the_catalogue_tells_formula_and_source():
-    for name, metric in METRICS.items():
+    for name, metric in {**METRICS, **PAIR_METRICS}.items():
         assert metric.name == name
         assert metric.summary
         assert metric.formula
