@@ -22,7 +22,7 @@ from fairbench.registry import (
 from fairbench.training.averaging import Averaging
 from fairbench.training.awp import Awp
 from fairbench.training.method import Method, Part
-from fairbench.training.trainer import Recipe
+from fairbench.training.plan import Recipe
 from fairbench.written_form import WrittenForm, parse_written_form
 
 
@@ -62,7 +62,7 @@ class Composition:
         for name in self.modifiers:
             part = MODIFIERS[name](validated(MODIFIERS[name].Options, self.options[name], place=self.written))
             wrapped["awp" if isinstance(part, Awp) else "averaging"] = part
-        return Recipe(method=method, **wrapped)
+        return Recipe(method=method, **wrapped, written=self.written)
 
 
 def compose(text: str, *, track: str | None = None) -> Composition:

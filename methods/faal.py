@@ -67,9 +67,12 @@ class Faal(fairbench.Method):
 
     options: Options
     hidden_options = ("objective", "divergence")
+    state_names = ("weight_sum", "steps", "shown")
     weight_sum: Tensor
-    steps: int
-    shown: list[Tensor]
+    """sum of the class weights over the steps of the epoch: (K,)."""
+    steps: Tensor
+    shown: Tensor
+    """class weights of some batches: (n, K)."""
 
     def reset(self) -> None:
         """Nothing is kept between batches but what the log shows."""
@@ -105,7 +108,7 @@ class Faal(fairbench.Method):
         self.weight_sum += class_weights
         self.steps += 1
         if batch.clock.step % math.ceil(batch.clock.steps_per_epoch / BATCHES_SHOWN) == 0:
-            self.shown.append(class_weights)
+            self.shown = torch.cat([self.shown, class_weights[None]])
         per_sample = self.setting.num_classes * class_weights[batch.y]
         return {name: coefficient * per_sample for name, coefficient in terms.coefficients.items()}
 
@@ -125,8 +128,9 @@ class Faal(fairbench.Method):
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         """The class weights, averaged over the epoch and of single batches (Fig. 6)."""
-        averaged = self.weight_sum / max(1, self.steps)
-        return {"class_weights": averaged, "class_weights_by_batch": torch.stack(self.shown or [averaged])}
+        averaged = self.weight_sum / self.steps.clamp(min=1)
+        return {"class_weights": averaged, "class_weights_by_batch": self.shown if len(self.shown) else averaged[None]}
 
     def _forget(self) -> None:
-        self.weight_sum, self.steps, self.shown = self.per_class(0.0), 0, []
+        self.weight_sum = self.per_class(0.0)
+        self.steps, self.shown = torch.zeros_like(self.weight_sum[0]), self.weight_sum[None, :][:0]

@@ -65,7 +65,7 @@ def bound(written: str, network: nn.Module, **changes):
 
 
 def make_plan(*, seed: int = 0, epochs: int = 3, epsilon: float = 0.1, **changes):
-    from fairbench.training.trainer import Plan
+    from fairbench.training.plan import Plan
 
     schedule = {"epochs": epochs, "batch_size": 40, "learning_rate": 0.02, "milestones": {0.5: 0.1}}
     for key in set(Schedule.model_fields) & set(changes):

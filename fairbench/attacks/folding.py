@@ -61,7 +61,7 @@ def flatten_channels_last(graph: fx.GraphModule, example: Tensor) -> None:
     ShapeProp(graph).propagate(example)
     layers: dict[str, nn.Module] = dict(graph.named_modules())
     for node in list(graph.graph.nodes):
-        if not _flattens(node, layers) or len(node.users) != 1:
+        if not flattens(node, layers) or len(node.users) != 1:
             continue
         (user,) = node.users
         shape = node.args[0].meta["tensor_meta"].shape
@@ -71,17 +71,19 @@ def flatten_channels_last(graph: fx.GraphModule, example: Tensor) -> None:
         order = torch.arange(linear.in_features).view(shape[1:]).permute(1, 2, 0).flatten()
         linear.weight.data = linear.weight.data[:, order.to(linear.weight.device)].contiguous()
         with graph.graph.inserting_before(node):
-            flat = graph.graph.call_function(_channels_last_flatten, (node.args[0],))
+            flat = graph.graph.call_function(channels_last_flatten, (node.args[0],))
         node.replace_all_uses_with(flat)
         graph.graph.erase_node(node)
     graph.recompile()
 
 
-def _channels_last_flatten(features: Tensor) -> Tensor:
+def channels_last_flatten(features: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H W C)."""
     return features.permute(0, 2, 3, 1).flatten(1)
 
 
-def _flattens(node: fx.Node, layers: dict[str, nn.Module]) -> bool:
+def flattens(node: fx.Node, layers: dict[str, nn.Module]) -> bool:
+    """Whether a node flattens everything but the batch."""
     if node.op == "call_module":
         layer = layers[str(node.target)]
         return isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1)

@@ -27,12 +27,17 @@ class PhaseConv(nn.Module):
         self.stride, self.padding = conv.stride[0], int(conv.padding[0])
         self.taps = conv.kernel_size[0] // self.stride
         weight = conv.weight.detach()
-        outputs, inputs = weight.shape[:2]
-        blocks = weight.reshape(outputs, inputs, self.taps, self.stride, self.taps, self.stride).flip(2).flip(4)
-        phases = blocks.permute(3, 5, 1, 0, 2, 4).reshape(-1, outputs, self.taps, self.taps)
         self.register_buffer("weight", weight.clone())
-        self.register_buffer("phases", phases.contiguous())
+        self.register_buffer("phases", self._phases_of(weight).contiguous())
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().clone())
+
+    @torch.no_grad()
+    def follow(self, conv: nn.Conv2d) -> None:
+        """Take over the weights of a convolution of the same shape."""
+        self.weight.copy_(conv.weight)
+        self.phases.copy_(self._phases_of(conv.weight))
+        if self.bias is not None and conv.bias is not None:
+            self.bias.copy_(conv.bias)
 
     @staticmethod
     def fits(conv: nn.Module) -> bool:
@@ -53,6 +58,11 @@ class PhaseConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, D, H', W')."""
         return _PhaseConv.apply(x, self)
+
+    def _phases_of(self, weight: Tensor) -> Tensor:
+        outputs, inputs = weight.shape[:2]
+        blocks = weight.reshape(outputs, inputs, self.taps, self.stride, self.taps, self.stride).flip(2).flip(4)
+        return blocks.permute(3, 5, 1, 0, 2, 4).reshape(-1, outputs, self.taps, self.taps)
 
 
 class _PhaseConv(torch.autograd.Function):

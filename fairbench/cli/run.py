@@ -32,6 +32,9 @@ def run(
     train_bases: options.TrainBases = False,
     jobs: options.Jobs = None,
     threads: options.Threads = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same weights again on a GPU too; slower. A CPU always does.")
+    ] = False,
     launcher: Annotated[str, typer.Option(help="local, or slurm to submit job arrays.")] = "local",
     slurm: Annotated[
         list[str] | None,
@@ -67,7 +70,9 @@ def run(
     )
     cells = resolve(request)
     resolve_device(device)
-    surroundings = Surroundings(data_dir=data_folder(data_dir), plugins=tuple(plugin or ()), fresh=fresh)
+    surroundings = Surroundings(
+        data_dir=data_folder(data_dir), plugins=tuple(plugin or ()), fresh=fresh, deterministic=deterministic
+    )
     if dry_run:
         _print_plan(cells, as_json=as_json)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import torch
@@ -25,3 +26,16 @@ def resolve_device(name: str) -> torch.device:
             f"device {name!r} is not there: {torch.cuda.device_count()} GPUs are visible; use --device cpu"
         )
     return device
+
+
+def compute_deterministically(device: torch.device) -> None:
+    """Let the same command give the same weights on a GPU too, at some cost in speed; a CPU needs nothing.
+
+    An operation that has no deterministic form raises RuntimeError from here on.
+    """
+    if device.type != "cuda":
+        return
+    # cuBLAS reads it when it starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False

@@ -13,6 +13,7 @@ import torch
 
 from fairbench.errors import FairbenchError, WorkError
 from fairbench.launch.cells import Cell, Request, resolve
+from fairbench.launch.device import compute_deterministically
 from fairbench.launch.failures import clear_failure, record_failure
 from fairbench.launch.pool import Failure, Outcome, Place, Task, Watcher, run_tasks
 from fairbench.launch.run import data_loader, run_cell, train_cell
@@ -20,6 +21,7 @@ from fairbench.launch.worker import Context
 from fairbench.progress import Progress
 from fairbench.protocol.schema import validated
 from fairbench.registry import load_plugin
+from fairbench.training.interruption import StoppedError
 
 CELL_WORK = "fairbench.launch.grid:work_on_cell"
 
@@ -67,6 +69,8 @@ class Surroundings:
     data_dir: Path | None = None
     plugins: tuple[Path, ...] = ()
     fresh: bool = False
+    deterministic: bool = False
+    """the same weights again on a GPU too."""
 
     def as_json(self) -> dict[str, Any]:
         """For another process."""
@@ -74,6 +78,7 @@ class Surroundings:
             "data_dir": str(self.data_dir.resolve()) if self.data_dir else None,
             "plugins": [str(path.resolve()) for path in self.plugins],
             "fresh": self.fresh,
+            "deterministic": self.deterministic,
         }
 
 
@@ -113,7 +118,10 @@ def run_in_turn(jobs: Sequence[Job], device: torch.device, surroundings: Surroun
 
     Raises:
         FairbenchError: if the only job fails.
+        StoppedError: if a signal asked a job to save its state and leave; the others are not begun.
     """
+    if surroundings.deterministic:
+        compute_deterministically(device)
     load, outcome = data_loader(surroundings.data_dir), Outcome()
     for number, job in enumerate(jobs, start=1):
         progress.say(f"[{number}/{len(jobs)}] {job.title}")
@@ -124,6 +132,8 @@ def run_in_turn(jobs: Sequence[Job], device: torch.device, surroundings: Surroun
             else:
                 _work(job, load, device, fresh=surroundings.fresh, progress=progress)
                 outcome.results[job.key] = None
+        except StoppedError:
+            raise
         except Exception as error:
             if len(jobs) == 1 and isinstance(error, FairbenchError):
                 raise
@@ -160,6 +170,8 @@ def work_on_cell(payload: Mapping[str, Any], context: Context) -> None:
         raise WorkError(
             f"{payload['folder']} was asked for, and is {cell.folder} here: its inputs changed; run it again"
         )
+    if settings["deterministic"]:
+        compute_deterministically(torch.device(settings["device"]))
     data_dir = Path(settings["data_dir"]) if settings["data_dir"] else None
     job = Job(cell=cell, only_train=payload["only_train"])
     load = _KEPT.setdefault(data_dir, data_loader(data_dir))

@@ -13,7 +13,7 @@ from fairbench.errors import UsageError, unknown_name
 from fairbench.protocol.schema import validated
 from fairbench.protocol.track import Track
 
-_SECTIONS = ("schedule", "augmentation", "attack", "selection", "battery")
+_SECTIONS = ("schedule", "augmentation", "attack", "compute", "selection", "battery")
 """Looked up in this order when a key comes without its section."""
 _WHOLE = ("epsilon", "architecture", "dataset")
 

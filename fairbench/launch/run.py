@@ -20,6 +20,7 @@ from fairbench.launch.work import START_OVER, CellWork
 from fairbench.progress import Progress, Silent
 from fairbench.protocol.conditions import expand_conditions
 from fairbench.protocol.record import Record
+from fairbench.training.trainer import SAVE_SECONDS
 
 LoadData = Callable[[str], Dataset]
 
@@ -63,15 +64,29 @@ def run_cell(
     return record
 
 
-def train_cell(cell: Cell, load: LoadData, device: torch.device, *, progress: Progress | None = None) -> Training:
+def train_cell(
+    cell: Cell,
+    load: LoadData,
+    device: torch.device,
+    *,
+    progress: Progress | None = None,
+    save_seconds: float = SAVE_SECONDS,
+) -> Training:
     """Only train a cell; the weights are in its folder afterwards.
+
+    Args:
+        cell: what to train.
+        load: gives data sets by name.
+        device: where to compute.
+        progress: where to report.
+        save_seconds: between two saved states inside an epoch.
 
     Raises:
         UsageError: if the folder belongs to another configuration or is damaged.
         WorkError: if training fails.
     """
     with _claimed(cell, fresh=False):
-        return CellWork(cell, load(cell.track.dataset), device, progress or Silent()).train()
+        return CellWork(cell, load(cell.track.dataset), device, progress or Silent(), save_seconds).train()
 
 
 def _finished(cell: Cell) -> Record | None:

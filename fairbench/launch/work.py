@@ -19,8 +19,9 @@ from fairbench.progress import Progress
 from fairbench.protocol.conditions import CHEAP_CONDITIONS
 from fairbench.protocol.record import LastRecord, Record
 from fairbench.protocol.schema import validated
+from fairbench.training.plan import Plan, Recipe
 from fairbench.training.seeds import seed_for
-from fairbench.training.trainer import Plan, Recipe, Trainer
+from fairbench.training.trainer import SAVE_SECONDS, Trainer
 
 START_OVER = "start over with --fresh, or choose another --out"
 
@@ -33,6 +34,7 @@ class CellWork:
     dataset: Dataset
     device: torch.device
     progress: Progress
+    save_seconds: float = SAVE_SECONDS
 
     def network(self, architecture: str | None = None) -> nn.Module:
         """Random weights that depend on the seed alone; of the track's architecture unless another is named."""
@@ -61,7 +63,8 @@ class CellWork:
             epochs=outcome.last_epoch,
             seconds=round(outcome.seconds, 3),
             inner_attack=recipe.method.attack_name,
-            hidden_settings=recipe.method.hidden_settings(),
+            hidden_settings=recipe.method.hidden_settings()
+            | {"precision": outcome.precision, "compiled": outcome.compiled},
         )
         write_json(path, training.model_dump(mode="json"))
         return training
@@ -80,6 +83,7 @@ class CellWork:
             device=self.device,
             teachers=self._teachers(),
             progress=self.progress,
+            save_seconds=self.save_seconds,
         )
 
     def _selected_epoch_of_start(self) -> int:
@@ -128,6 +132,7 @@ class CellWork:
             epsilon=track.epsilon,
             from_scratch=self.cell.start.is_scratch,
             seed=self.cell.seed,
+            compute=track.compute,
         )
 
     def _battery(self, network: nn.Module, conditions: list[str], out: Path) -> Evaluation:

@@ -57,6 +57,15 @@ class TrainingAttack(Schema):
     step_fraction: float = Field(default=0.25, gt=0)
 
 
+class Compute(Schema):
+    """How training computes; schedule, seeds and what is learned stay the same."""
+
+    precision: Literal["auto", "float32", "mixed", "bfloat16"] = "auto"
+    """``bfloat16`` for attack and losses, ``mixed`` for the attack alone; weights and updates are float32 in all."""
+    compile: Literal["auto"] | bool = "auto"
+    """whether the network passes are compiled, which takes up to a minute at the first start."""
+
+
 class Selection(Schema):
     """Which epoch's weights are reported."""
 
@@ -117,6 +126,7 @@ class Track(Schema):
     """For ``--init scratch`` on a fine-tuning track, and for its bases."""
     augmentation: Augmentation = Augmentation()
     attack: TrainingAttack = TrainingAttack()
+    compute: Compute = Compute()
     selection: Selection = Selection()
     battery: Battery
 

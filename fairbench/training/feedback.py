@@ -9,11 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fairbench.attacks.ascent import Loss, projected_ascent
+from fairbench.attacks.ascent import Logits, Loss, projected_ascent
 from fairbench.attacks.starts import TRADES_NOISE, keyed_normal, keyed_uniform
 from fairbench.data import Split, to_unit
 from fairbench.losses import class_counts, class_sums, cross_entropy, kl_divergence
 from fairbench.training.modes import attacking
+from fairbench.training.precision import in_precision
 from fairbench.training.seams import Clock
 from fairbench.training.statistics import EpochStatistics
 
@@ -55,9 +56,17 @@ class HeldOutResult:
 
 
 def attack_split(
-    network: nn.Module, split: Split, attack: HeldOutAttack, *, num_classes: int, batch_size: int = 500
+    network: nn.Module,
+    split: Split,
+    attack: HeldOutAttack,
+    *,
+    num_classes: int,
+    batch_size: int = 500,
+    attack_dtype: torch.dtype = torch.float32,
 ) -> HeldOutResult:
     """Attack a held-out split in eval mode, last iterate, with noise keyed by image.
+
+    The answers are those of the float32 network, in whatever precision the attack searched.
 
     Args:
         network: attacked as it is, in eval mode, parameters out of the graph; put back afterwards.
@@ -65,18 +74,20 @@ def attack_split(
         attack: loss, steps, radius, step and seed.
         num_classes: K.
         batch_size: images at a time; does not change the noise.
+        attack_dtype: precision of the search.
     """
     device = next(network.parameters()).device
     sums = torch.zeros(6, num_classes, device=device)
+    searched = in_precision(network, attack_dtype)
     with attacking(network, "eval"):
         for begin in range(0, len(split.labels), batch_size):
             x = to_unit(split.images[begin : begin + batch_size].to(device))
             y = split.labels[begin : begin + batch_size].to(device)
-            sums += _class_sums(network, x, y, _attacked(network, x, y, attack, begin), num_classes)
+            sums += _class_sums(network, x, y, _attacked(searched, x, y, attack, begin), num_classes)
     return HeldOutResult(*sums)
 
 
-def _attacked(network: nn.Module, x: Tensor, y: Tensor, attack: HeldOutAttack, begin: int) -> Tensor:
+def _attacked(network: Logits, x: Tensor, y: Tensor, attack: HeldOutAttack, begin: int) -> Tensor:
     keys = {"seed": attack.seed, "indices": torch.arange(begin, begin + len(y)), "purpose": "held-out"}
     loss: Loss
     if attack.loss == "cross_entropy":
@@ -121,12 +132,13 @@ class Feedback:
         split: Split,
         num_classes: int,
         images_again: Callable[[int], Iterator[Tensor]] = lambda _: iter(()),
+        attack_dtype: torch.dtype = torch.float32,
     ) -> None:
         self.clock: Clock
         self.train: EpochStatistics | None = None
         """the epoch that was trained last; None before the first."""
         self._network, self._split, self._num_classes = network, split, num_classes
-        self._images_again = images_again
+        self._images_again, self._attack_dtype = images_again, attack_dtype
         self._cache: dict[HeldOutAttack, HeldOutResult] = {}
 
     def at(self, clock: Clock, train: EpochStatistics | None) -> Feedback:
@@ -138,7 +150,9 @@ class Feedback:
     def validate(self, attack: HeldOutAttack) -> HeldOutResult:
         """The raw network under attack on the feedback split; made once per epoch and attack."""
         if attack not in self._cache:
-            self._cache[attack] = attack_split(self._network, self._split, attack, num_classes=self._num_classes)
+            self._cache[attack] = attack_split(
+                self._network, self._split, attack, num_classes=self._num_classes, attack_dtype=self._attack_dtype
+            )
         return self._cache[attack]
 
     def training_images(self) -> Iterator[Tensor]:

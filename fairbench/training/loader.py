@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from fairbench.data import Split, augment
+from fairbench.data import Split, augment, to_unit
 from fairbench.protocol.track import Augmentation, Schedule
 from fairbench.training.seeds import generator_for
 
@@ -24,15 +24,27 @@ class EpochLoader:
         batches = math.ceil(len(self.labels) / self.schedule.batch_size)
         return min(batches, self.schedule.steps_per_epoch or batches)
 
-    def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def example(self) -> Tensor:
+        """The first images of the split, as many as a batch has, (B, C, H, W) float in [0, 1]."""
+        return to_unit(self.images[: self.schedule.batch_size])
+
+    def draw_order(self, generator: torch.Generator) -> Tensor:
+        """A random order of the split: (N,) int64.
+
+        Args:
+            generator: on the device.
+        """
+        return torch.randperm(len(self.labels), generator=generator, device=self.labels.device)
+
+    def batches(self, order: Tensor, generator: torch.Generator, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield x (B, C, H, W) float in [0, 1] and y (B,).
 
         Args:
-            generator: on the device; decides order, crops and flips.
+            order: of the split, (N,) int64.
+            generator: on the device, as the batches before ``first`` left it; decides crops and flips.
+            first: how many batches of this order are done already.
         """
-        device = self.labels.device
-        order = torch.randperm(len(self.labels), generator=generator, device=device)
-        for chosen in order.split(self.schedule.batch_size)[: len(self)]:
+        for chosen in order.split(self.schedule.batch_size)[first : len(self)]:
             images = augment(
                 self.images[chosen],
                 crop_padding=self.augmentation.crop_padding,
@@ -41,6 +53,10 @@ class EpochLoader:
                 generator=generator,
             )
             yield images, self.labels[chosen]
+
+    def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of one epoch in an order of its own; both come from the generator."""
+        return self.batches(self.draw_order(generator), generator)
 
     def images_again(self, epoch: int) -> Iterator[Tensor]:
         """The augmented images without labels, from random numbers of their own: a look moves nothing else.

@@ -101,8 +101,7 @@ class EpochStatistics:
     def from_state_dict(cls, num_classes: int, state: dict[str, Tensor]) -> Self:
         """The inverse of ``state_dict``."""
         statistics = cls(num_classes)
-        names = {key.split(".")[1] for key in state if key.startswith("views.")}
-        for name in sorted(names):
+        for name in dict.fromkeys(key.split(".")[1] for key in state if key.startswith("views.")):
             keys = ("confusion", "cross_entropy", "softmax")
             statistics.views[name] = ViewStatistics(*(state[f"views.{name}.{key}"] for key in keys))
         statistics.traces = {key.removeprefix("traces."): v for key, v in state.items() if key.startswith("traces.")}

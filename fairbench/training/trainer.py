@@ -1,84 +1,45 @@
-"""The trainer: runs the seams of a method, validates each epoch, keeps the selected weights, resumes."""
+"""The trainer: runs the steps of a method, validates each epoch, keeps the selected weights, saves and resumes."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import json
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fairbench.data import TrainingSplits
 from fairbench.errors import UsageError, WorkError
-from fairbench.files import write_text
-from fairbench.models import load_weights, save_weights
 from fairbench.progress import Bar, Progress, Silent
-from fairbench.protocol.track import Augmentation, Schedule, Selection, TrainingAttack
-from fairbench.training.averaging import Averaging
-from fairbench.training.awp import Awp
-from fairbench.training.feedback import Feedback, HeldOutAttack, HeldOutResult, attack_split
+from fairbench.training.epoch import EpochUnderWay, Losses
+from fairbench.training.feedback import Feedback, HeldOutResult
+from fairbench.training.folder import RunFolder
+from fairbench.training.interruption import Interruption, StoppedError, noticing_signals
 from fairbench.training.loader import EpochLoader
-from fairbench.training.method import Method, Part
-from fairbench.training.modes import attacking
+from fairbench.training.method import Part
+from fairbench.training.numerics import Numerics, choose_numerics
+from fairbench.training.passes import Passes
+from fairbench.training.plan import Outcome, Plan, Recipe
+from fairbench.training.position import Position
 from fairbench.training.seams import Batch, Clock, Setting
 from fairbench.training.seeds import generator_for
-from fairbench.training.state import load_state, save_state
+from fairbench.training.snapshot import Moment, Snapshot
 from fairbench.training.statistics import EpochStatistics
+from fairbench.training.step import TrainingStep
+from fairbench.training.validation import Validation, log_row
 
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How to train; all of it goes into the record."""
-
-    schedule: Schedule
-    augmentation: Augmentation
-    attack: TrainingAttack
-    selection: Selection
-    epsilon: float
-    from_scratch: bool
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What to train: a method with its objective, and the modifiers around its step."""
-
-    method: Method
-    awp: Awp | None = None
-    averaging: Averaging | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of it; the weights are in the folder."""
-
-    selected_epoch: int
-    last_epoch: int
-    seconds: float
-
-
-@dataclass
-class _Position:
-    """What changes from epoch to epoch besides weights and method state."""
-
-    epoch: int = 0
-    best_score: float = -math.inf
-    best_epoch: int = 0
-    seconds: float = 0.0
-    rows: list[dict[str, Any]] = field(default_factory=list)
+SAVE_SECONDS = 600.0
+"""between two saved states; every epoch is saved besides."""
+CHECK_STEPS = 50
+"""between two looks at the losses; on a GPU a look waits for the device."""
 
 
 class Trainer:
     """Trains one network with one recipe in one folder.
 
-    Writes ``log.jsonl``, ``model.safetensors`` (selected weights) and ``last.safetensors``; on the way ``resume.pt``
+    Writes ``log.jsonl``, ``model.safetensors`` (selected weights) and ``last.safetensors``; on the way its states
     and ``selected.safetensors``, which are removed at the end. It is given no test data.
     """
 
@@ -93,203 +54,224 @@ class Trainer:
         device: torch.device,
         teachers: Mapping[str, nn.Module] | None = None,
         progress: Progress | None = None,
+        save_seconds: float = SAVE_SECONDS,
     ) -> None:
-        self.recipe, self.plan, self.folder, self.device = recipe, plan, folder, device
-        self.progress = progress or Silent()
+        self.recipe, self.plan, self.folder, self.device = recipe, plan, RunFolder(folder), device
+        self.progress, self.save_seconds = progress or Silent(), save_seconds
         self.network = network.to(device).train()
         self.splits, self.num_classes = splits, len(splits.classes)
         self.loader = EpochLoader(splits.train, plan.schedule, plan.augmentation, device)
         self.order = generator_for(plan.seed, "order", device)
         self.noise = generator_for(plan.seed, "attack", device)
-        step_size = plan.epsilon * plan.attack.step_fraction
-        setting = Setting(
+        self.parts = self._bound_parts(teachers or {})
+        self.optimizer = _optimizer(self.network, plan)
+        self.snapshot = Snapshot(
             network=self.network,
+            optimizer=self.optimizer,
+            parts=self.parts,
+            generators={"order": self.order, "noise": self.noise},
             num_classes=self.num_classes,
-            epsilon=plan.epsilon,
-            step_size=step_size,
-            steps=plan.attack.steps,
-            epochs=plan.schedule.epochs,
-            from_scratch=plan.from_scratch,
-            generator=self.noise,
-            teachers={role: _frozen(teacher, device) for role, teacher in (teachers or {}).items()},
+            device=device,
         )
-        self.parts: dict[str, Part] = {"method": recipe.method.bind(setting)}
-        for name, part in (("awp", recipe.awp), ("averaging", recipe.averaging)):
-            if part is not None:
-                self.parts[name] = part.bind(setting)
-        schedule = plan.schedule
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=schedule.learning_rate,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
-            nesterov=schedule.nesterov,
-        )
-        self.feedback = Feedback(self.network, splits.feedback, self.num_classes, self.loader.images_again)
         self.statistics: EpochStatistics | None = None
-        self.position = _Position()
-        self.selection_attack = HeldOutAttack(
-            steps=plan.selection.steps, epsilon=plan.epsilon, step_size=step_size, seed=plan.selection.seed
-        )
+        self.under_way: EpochUnderWay | None = None
+        self.position = Position()
+        self._compute_with(choose_numerics(plan, self.network, splits.train, device))
+        self._counted_until = self._saved_at = time.monotonic()
 
     def run(self) -> Outcome:
         """Train to the end, from where an interrupted run stopped.
 
         Raises:
             WorkError: if the loss is not finite; the last good state is kept.
-            UsageError: if the saved state is damaged or the folder cannot be written.
+            StoppedError: if a signal asked for it; the state is saved.
+            UsageError: if the saved states are damaged or the folder cannot be written.
         """
         self._resume()
-        epochs = self.plan.schedule.epochs
-        total = epochs * len(self.loader)
-        with self.progress.bar("train", total) as bar:
-            bar.advance(self.position.epoch * len(self.loader))
+        epochs, length = self.plan.schedule.epochs, len(self.loader)
+        self._counted_until = self._saved_at = time.monotonic()
+        with self.progress.bar("train", epochs * length) as bar, noticing_signals() as interruption:
+            bar.advance(self.position.epoch * length + self.position.step)
             while self.position.epoch < epochs:
-                self._epoch(bar)
+                self._epoch(bar, interruption)
+                self._leave_if_asked(interruption)
         self._finish()
         return Outcome(
-            selected_epoch=self.position.best_epoch, last_epoch=self.position.epoch, seconds=self.position.seconds
+            selected_epoch=self.position.best_epoch,
+            last_epoch=self.position.epoch,
+            seconds=self.position.seconds,
+            precision=self.numerics.precision,
+            compiled=self.passes.is_compiled,
         )
 
-    def _clock(self, step: int = 0) -> Clock:
-        factor = self.plan.schedule.learning_rate_factor(self.position.epoch / max(1, self.plan.schedule.epochs))
+    def _compute_with(self, numerics: Numerics) -> None:
+        self.numerics = numerics
+        self.passes = Passes(self.network, numerics, example=self.loader.example(), say=self.progress.say)
+        self.step = TrainingStep(self.recipe, self.network, self.optimizer, self.passes)
+        again, dtype = self.loader.images_again, numerics.attack
+        self.feedback = Feedback(self.network, self.splits.feedback, self.num_classes, again, dtype)
+        self.validation = Validation(self.splits.select, self.num_classes, self.plan, dtype)
+
+    def _bound_parts(self, teachers: Mapping[str, nn.Module]) -> dict[str, Part]:
+        plan = self.plan
+        setting = Setting(
+            network=self.network,
+            num_classes=self.num_classes,
+            epsilon=plan.epsilon,
+            step_size=plan.step_size,
+            steps=plan.attack.steps,
+            epochs=plan.schedule.epochs,
+            from_scratch=plan.from_scratch,
+            generator=self.noise,
+            teachers={role: _frozen(teacher, self.device) for role, teacher in teachers.items()},
+        )
+        parts: dict[str, Part] = {"method": self.recipe.method.bind(setting)}
+        for name, part in (("awp", self.recipe.awp), ("averaging", self.recipe.averaging)):
+            if part is not None:
+                parts[name] = part.bind(setting)
+        return parts
+
+    def _clock(self) -> Clock:
+        position, schedule = self.position, self.plan.schedule
         return Clock(
-            epoch=self.position.epoch,
-            step=step,
-            epochs=self.plan.schedule.epochs,
+            epoch=position.epoch,
+            step=position.step,
+            epochs=schedule.epochs,
             steps_per_epoch=len(self.loader),
-            learning_rate_factor=factor,
+            learning_rate_factor=schedule.learning_rate_factor(position.epoch / max(1, schedule.epochs)),
         )
 
-    def _epoch(self, bar: Bar) -> None:
-        begun = time.perf_counter()
-        method, clock = self.recipe.method, self._clock()
+    def _epoch(self, bar: Bar, interruption: Interruption) -> None:
+        under_way = self.under_way = self.under_way or self._begin_epoch()
+        batches = self.loader.batches(under_way.order, self.order, first=self.position.step)
+        for x, y in batches:
+            loss = self.step(Batch(x, y, self._clock()), under_way.statistics)
+            under_way.losses.add(loss, len(y), self.position.step)
+            self.position.step += 1
+            bar.advance()
+            if self.position.step % CHECK_STEPS == 0:
+                self._check_losses()
+            if self.position.step < len(self.loader):
+                self._save_if_due(interruption)
+        self._end_epoch(under_way)
+
+    def _begin_epoch(self) -> EpochUnderWay:
+        clock = self._clock()
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.schedule.learning_rate * clock.learning_rate_factor
-        method.start_epoch(self.feedback.at(clock, self.statistics))
-        statistics = EpochStatistics(self.num_classes)
-        loss_sum, seen = torch.zeros((), device=self.device), 0
-        for step, (x, y) in enumerate(self.loader.epoch(self.order)):
-            loss_sum += self._step(Batch(x, y, self._clock(step)), statistics) * len(y)
-            seen += len(y)
-            bar.advance()
-        mean_loss = float(loss_sum) / seen
-        if not math.isfinite(mean_loss):
-            raise WorkError(
-                f"the loss of {type(method).__name__} became {mean_loss} in epoch {clock.epoch + 1}; "
-                f"the state before it is kept in {self.folder}. Try a smaller step: --set learning_rate=VALUE"
-            )
-        self.position.epoch += 1
-        self.statistics = statistics
-        feedback = self.feedback.at(self._clock(), statistics)
-        method.end_epoch(feedback)
+        self.recipe.method.start_epoch(self.feedback.at(clock, self.statistics))
+        return EpochUnderWay(
+            self.loader.draw_order(self.order), EpochStatistics(self.num_classes), Losses.none_yet(self.device)
+        )
+
+    def _end_epoch(self, under_way: EpochUnderWay) -> None:
+        self._check_losses()
+        rate = self.optimizer.param_groups[0]["lr"]
+        self.position.epoch, self.position.step = self.position.epoch + 1, 0
+        self.statistics, self.under_way = under_way.statistics, None
+        feedback = self.feedback.at(self._clock(), self.statistics)
+        self.recipe.method.end_epoch(feedback)
         note = self.recipe.averaging.end_epoch(feedback) if self.recipe.averaging else None
         validation = self._validate()
-        self.position.seconds += time.perf_counter() - begun
-        self._log(clock, mean_loss, validation, note)
+        self._count_seconds()
+        self._log(rate, under_way.losses.mean, validation, note)
         self._select()
         self._save()
 
-    def _step(self, batch: Batch, statistics: EpochStatistics) -> Tensor:
-        method = self.recipe.method
-        with attacking(self.network, method.attack_bn):
-            inner = method.prepare(batch)
-            views = method.perturb(batch, inner)
-        with self._perturbed_weights(lambda: method.losses(batch, views).base_loss(), batch.clock):
-            terms = method.losses(batch, views)
-            loss = method.combine(terms, method.weigh(terms, batch))
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            # The optimiser steps from the perturbed weights: momentum and weight decay see them, as in AWP's code.
-            self.optimizer.step()
-        statistics.add(terms, views, batch.y)
-        return loss.detach()
+    def _check_losses(self) -> None:
+        bad = self.under_way and self.under_way.losses.first_not_finite()
+        if bad:
+            step, value = bad
+            raise WorkError(
+                f"the loss of {self.recipe.name} became {value} in epoch {self.position.epoch + 1}, step {step + 1}; "
+                f"the last good state is kept in {self.folder.path}. Try a smaller step: --set learning_rate=VALUE"
+            )
 
-    def _perturbed_weights(self, base_loss: Any, clock: Clock) -> contextlib.AbstractContextManager[None]:
-        awp = self.recipe.awp
-        return contextlib.nullcontext() if awp is None else awp.perturbed(self.network, base_loss, clock)
+    def _save_if_due(self, interruption: Interruption) -> None:
+        is_due = time.monotonic() - self._saved_at >= self.save_seconds
+        if is_due or interruption.signum is not None:
+            self._check_losses()
+            self._count_seconds()
+            self._save()
+        self._leave_if_asked(interruption)
+
+    def _leave_if_asked(self, interruption: Interruption) -> None:
+        if interruption.signum is not None:
+            raise StoppedError(
+                interruption.signum,
+                f"stopped by {interruption.name} after epoch {self.position.epoch}, step {self.position.step}; "
+                f"the state is saved in {self.folder.path}, the same command goes on from there",
+            )
 
     def _reported(self) -> nn.Module:
         return self.recipe.averaging.reported() if self.recipe.averaging else self.network
 
     def _validate(self) -> HeldOutResult:
-        return attack_split(self._reported(), self.splits.select, self.selection_attack, num_classes=self.num_classes)
+        return self.validation(self._reported())
 
-    def _log(self, clock: Clock, mean_loss: float, validation: HeldOutResult, note: str | None) -> None:
-        robust = validation.adversarial_correct.sum() / validation.total.sum()
+    def _count_seconds(self) -> None:
+        now = time.monotonic()
+        self.position.seconds += now - self._counted_until
+        self._counted_until = now
+
+    def _log(self, rate: float, mean_loss: float, validation: HeldOutResult, note: str | None) -> None:
+        position = self.position
         row: dict[str, Any] = {
-            "epoch": clock.epoch + 1,
-            "learning_rate": self.plan.schedule.learning_rate * clock.learning_rate_factor,
+            "epoch": position.epoch,
+            "learning_rate": rate,
             "loss": mean_loss,
-            "seconds": round(self.position.seconds, 3),
-            "select_clean_class_accuracy": validation.clean_accuracy.tolist(),
-            "select_pgd_class_accuracy": validation.adversarial_accuracy.tolist(),
-            "select_score": float(robust + validation.adversarial_accuracy.min()) / 2,
+            "seconds": round(position.seconds, 3),
+            **log_row(validation),
         }
-        if self.statistics is not None:
-            row |= {name: value.tolist() for name, value in self.statistics.log_entries().items()}
-        row |= {name: value.tolist() for name, value in self.recipe.method.diagnostics().items()}
+        seen = self.statistics.log_entries() if self.statistics else {}
+        row |= {name: value.tolist() for name, value in (seen | dict(self.recipe.method.diagnostics())).items()}
         if note:
             row["note"] = note
             self.progress.say(note)
-        self.position.rows.append(row)
+        position.rows.append(row)
 
     def _select(self) -> None:
-        score = self.position.rows[-1]["select_score"]
-        is_best = score > self.position.best_score
-        if self.plan.selection.rule == "last" or is_best:
-            self.position.best_score, self.position.best_epoch = score, self.position.epoch
-            save_weights(self._reported(), self.folder / "selected.safetensors")
+        if self.position.take(self.plan.selection.rule):
+            self.folder.keep_selected(self._reported())
 
     def _save(self) -> None:
-        state = {
-            "position": json.dumps(asdict(self.position)),
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "parts": {name: part.state_dict() for name, part in self.parts.items()},
-            "generators": {"order": self.order.get_state(), "noise": self.noise.get_state()},
-            "statistics": self.statistics.state_dict() if self.statistics else {},
-        }
-        save_state(self.folder / "resume.pt", state)
-        self._write_log()
-
-    def _write_log(self) -> None:
-        write_text(self.folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in self.position.rows))
+        moment = Moment(position=self.position, statistics=self.statistics, under_way=self.under_way)
+        state = self.snapshot.take(moment) | {"numerics": self.numerics.state_dict()}
+        self.folder.save(state, self.position.log())
+        self._saved_at = time.monotonic()
 
     def _resume(self) -> None:
-        path = self.folder / "resume.pt"
-        if not path.exists():
+        state, note = self.folder.newest_state()
+        if state is None:
             return
-        state = load_state(path)
         try:
-            self._restore(state)
+            # A run goes on as it began, whatever would be chosen here and now.
+            self._compute_with(Numerics.from_state_dict(state["numerics"]))
+            moment = self.snapshot.restore(state)
         except (AttributeError, KeyError, RuntimeError, TypeError, UsageError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise UsageError(f"{path} is not the state of this run ({reason:.80}); start over with --fresh") from None
-        self.progress.say(f"resuming after epoch {self.position.epoch} of {self.plan.schedule.epochs}")
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self.position = _Position(**json.loads(state["position"]))
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for name, part in self.parts.items():
-            part.load_state_dict(state["parts"][name])
-        self.order.set_state(state["generators"]["order"])
-        self.noise.set_state(state["generators"]["noise"])
-        statistics = {name: value.to(self.device) for name, value in state["statistics"].items()}
-        self.statistics = EpochStatistics.from_state_dict(self.num_classes, statistics)
+            place = self.folder.state
+            raise UsageError(f"{place} is not the state of this run ({reason:.80}); start over with --fresh") from None
+        self.position, self.statistics, self.under_way = moment.position, moment.statistics, moment.under_way
+        if note:
+            self.progress.say(note)
+        step = f", step {self.position.step}" if self.position.step else ""
+        self.progress.say(f"resuming after epoch {self.position.epoch} of {self.plan.schedule.epochs}{step}")
 
     def _finish(self) -> None:
-        last = copy.deepcopy(self._reported())
-        selected = copy.deepcopy(last)
-        if self.position.epoch and self.plan.selection.rule == "select":
-            load_weights(selected, self.folder / "selected.safetensors")
-        for network, name in ((last, "last.safetensors"), (selected, "model.safetensors")):
-            self.recipe.method.finish(network)
-            save_weights(network, self.folder / name)
-        self._write_log()
-        for leftover in ("resume.pt", "selected.safetensors"):
-            (self.folder / leftover).unlink(missing_ok=True)
+        has_selected = self.position.epoch > 0 and self.plan.selection.rule == "select"
+        self.folder.finish(self.recipe.method, self._reported(), has_selected=has_selected, log=self.position.log())
+
+
+def _optimizer(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    schedule = plan.schedule
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=schedule.learning_rate,
+        momentum=schedule.momentum,
+        weight_decay=schedule.weight_decay,
+        nesterov=schedule.nesterov,
+    )
 
 
 def _frozen(teacher: nn.Module, device: torch.device) -> nn.Module:

@@ -10,7 +10,9 @@ from fairbench.compose import compose
 from fairbench.errors import UsageError
 from fairbench.models import create_model
 from fairbench.training.method import Method
-from fairbench.training.trainer import Recipe, Trainer
+from fairbench.training.plan import Recipe
+from fairbench.training.state import load_state, save_state
+from fairbench.training.trainer import Trainer
 
 EPOCHS, STEPS = 4, 3
 FILES = ("last.safetensors", "model.safetensors")
@@ -194,20 +196,22 @@ def test_a_damaged_state_is_refused_and_left_as_it_is(start, interrupted, how):
 EDITS = {
     "no network": {"network": None},
     "no parts": {"parts": {}},
-    "position of another version": {"position": json.dumps({"epoch": 1, "step": 7})},
+    "position of another version": {"position": json.dumps({"epoch": 1, "half": 7})},
     "position that is no JSON": {"position": "{"},
     "generator of another kind": {"generators": {"order": torch.zeros(3, dtype=torch.uint8), "noise": torch.zeros(3)}},
     "another network": {"network": {"other.weight": torch.zeros(2)}},
     "no optimizer": {"optimizer": {}},
     "no statistics": {"statistics": [1, 2]},
+    "no numerics": {"numerics": None},
+    "numerics of another version": {"numerics": {"precision": "float32", "threads": 3}},
 }
 
 
 @pytest.mark.parametrize("how", [*EDITS, "a list", "nothing in it"])
 def test_a_state_that_is_not_this_run_s_is_refused(start, interrupted, how):
     path = interrupted / "resume.pt"
-    state = torch.load(path, weights_only=True)
-    torch.save({"a list": [1, 2], "nothing in it": {}}.get(how, state | EDITS.get(how, {})), path)
+    state = load_state(path)
+    save_state(path, {"a list": [1, 2], "nothing in it": {}}.get(how, state | EDITS.get(how, {})))
     with pytest.raises(UsageError, match=r"resume\.pt .*--fresh"):
         start("cfa", interrupted)
 
@@ -224,7 +228,8 @@ def test_code_in_a_state_never_runs(start, interrupted, tmp_path_factory):
         def __reduce__(self):
             return type(witness).touch, (witness,)
 
-    torch.save({"position": Malicious()}, interrupted / "resume.pt")
+    (interrupted / "resume.pt").unlink()
+    save_state(interrupted / "resume.pt", {"position": Malicious()})
     with pytest.raises(UsageError, match="damaged"):
         start("cfa", interrupted)
     assert not witness.exists()

@@ -14,6 +14,7 @@ from fairbench.data import Dataset, load_dataset
 from fairbench.errors import WorkError
 from fairbench.models import create_model
 from fairbench.protocol.track import Augmentation, Selection
+from fairbench.training.state import load_state
 from fairbench.training.trainer import Trainer
 
 
@@ -182,19 +183,21 @@ class Exploding(nn.Module):
 
 
 def test_a_loss_that_is_not_finite_names_the_epoch_and_keeps_what_was_good(train, tmp_path):
-    with pytest.raises(WorkError, match=r"loss of .* became (nan|inf) in epoch 2; .*run.*learning_rate") as error:
+    with pytest.raises(
+        WorkError, match=r"loss of natural became (nan|inf) in epoch 2, step 2; .*run.*learning_rate"
+    ) as error:
         train("natural", epochs=3, network=Exploding(after=4))
     assert error.value.exit_code == 1
     folder = tmp_path / "run"
     assert [row["epoch"] for row in rows(folder)] == [1]
-    state = torch.load(folder / "resume.pt", weights_only=True)
+    state = load_state(folder / "resume.pt")
     assert all(torch.isfinite(value).all() for value in state["network"].values())
     assert json.loads(state["position"])["epoch"] == 1
     assert not (folder / "model.safetensors").exists()
 
 
 def test_a_loss_that_is_not_finite_in_the_first_epoch_writes_nothing(train, tmp_path):
-    with pytest.raises(WorkError, match="in epoch 1"):
+    with pytest.raises(WorkError, match="in epoch 1, step 1;"):
         train("natural", epochs=3, network=Exploding(after=0))
     assert not list(tmp_path.glob("run/*"))
 

@@ -7,8 +7,9 @@ from fairbench.compose import compose
 from fairbench.models import create_model
 from fairbench.training.awp import Awp
 from fairbench.training.method import Method
+from fairbench.training.plan import Recipe
 from fairbench.training.seams import Views
-from fairbench.training.trainer import Recipe, Trainer
+from fairbench.training.trainer import Trainer
 
 GAMMA = 0.03
 
