@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("architecture")
     parser.add_argument("--methods", default="pgd_at,trades,faal")
     parser.add_argument("--precisions", default="float32,mixed,bfloat16")
-    parser.add_argument("--eager", action="store_true", help="also without compilation")
+    parser.add_argument("--compile", choices=("no", "yes", "both"), default="both")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--threads", type=int)
@@ -101,7 +101,7 @@ def _compare(case: Case, method: str, options: argparse.Namespace, peak: dict[st
     trainers: dict[str, Trainer] = {}
     with tempfile.TemporaryDirectory() as folder:
         for precision in options.precisions.split(","):
-            for compiled in (False, True) if options.eager else (True,):
+            for compiled in {"no": (False,), "yes": (True,), "both": (False, True)}[options.compile]:
                 name = f"{precision}{' compiled' if compiled else ''}"
                 trainers[name] = case.trainer(method, Compute(precision=precision, compile=compiled), Path(folder))
                 steps[name] = _own_step(case, trainers[name])

@@ -145,9 +145,10 @@ class _Step:
     jitter: Jitter | None
 
     def __call__(self, x_adv: Tensor, gradient: Tensor) -> Tensor:
-        sign = gradient.sign()
-        moved = torch.addcmul(x_adv, sign, self.size) if isinstance(self.size, Tensor) else x_adv + self.size * sign
-        return torch.clamp(moved if self.jitter is None else self.jitter(moved), self.lower, self.upper)
+        # In place on the one new tensor: on a small network the update costs as much as a layer.
+        moved = gradient.sign().mul_(self.size).add_(x_adv)
+        moved = moved if self.jitter is None else self.jitter(moved)
+        return torch.clamp_(moved, self.lower, self.upper)
 
 
 def _stopping_ascent(

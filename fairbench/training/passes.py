@@ -75,6 +75,8 @@ class Passes:
 
     def _for_attacks(self, dtype: torch.dtype, example: Tensor) -> Logits:
         rounded = in_precision(self.network, dtype)
+        if example.device.type != "cpu":
+            return rounded
         try:
             with attacking(self.network, "eval"), torch.no_grad():
                 twin = Twin(self.network, dtype, example[:1])

@@ -27,7 +27,7 @@ def in_precision(network: nn.Module, dtype: torch.dtype) -> Logits:
         if isinstance(network, Network) and type(network).forward is Network.forward:
             with torch.autocast(x.device.type, dtype=dtype):
                 features = network.features((x - network.mu) / network.sd)
-            return network.linear(features.float())
+            return network.last_layer(features.float())
         with torch.autocast(x.device.type, dtype=dtype):
             logits = network.forward(x)  # as a call inside a step may lead back to here
         return logits.float()
