@@ -61,9 +61,11 @@ class Compute(Schema):
     """How training computes; schedule, seeds and what is learned stay the same."""
 
     precision: Literal["auto", "float32", "mixed", "bfloat16"] = "auto"
-    """``bfloat16`` for attack and losses, ``mixed`` for the attack alone; weights and updates are float32 in all."""
+    """``bfloat16`` for attack and losses, ``mixed`` for the attack alone, ``auto`` is ``float32``; weights, logits and
+    updates are float32 in all."""
     compile: Literal["auto"] | bool = "auto"
-    """whether the network passes are compiled, which takes up to a minute at the first start."""
+    """whether the network passes are compiled, a minute or two at the first start; ``auto`` compiles rounded passes of
+    large networks in long runs."""
 
 
 class Selection(Schema):

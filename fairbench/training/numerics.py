@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,8 +17,11 @@ from fairbench.training.plan import Plan
 
 Precision = Literal["float32", "mixed", "bfloat16"]
 
+AUTO_PRECISION: Precision = "float32"
+"""what ``auto`` takes where it pays; rounding waits until benchmarks/precision.py has shown that it changes less than
+the seed does."""
 WORTH_ROUNDING = 1e12
-"""operations of a whole run from which ``auto`` computes in bfloat16: about ten seconds of float32 on two cores."""
+"""operations of a whole run from which rounding pays: about ten seconds of float32 on two cores."""
 WORTH_COMPILING = 1e14
 """operations of a whole run from which ``auto`` may compile: minutes of work against up to one of compilation."""
 WORTH_A_CALL = 1e10
@@ -69,11 +71,12 @@ def choose_numerics(plan: Plan, network: nn.Module, split: Split, device: torch.
     if compute.precision != "auto":
         precision = compute.precision
     else:
-        precision = "mixed" if work >= WORTH_ROUNDING and has_bfloat16(device) else "float32"
-    if compute.compile == "auto":
-        is_worth_it = work >= WORTH_COMPILING and one_pass >= WORTH_A_CALL
-        return Numerics(precision, is_worth_it and can_compile(device))
-    return Numerics(precision, compute.compile)
+        precision = AUTO_PRECISION if work >= WORTH_ROUNDING and has_bfloat16(device) else "float32"
+    if compute.compile != "auto":
+        return Numerics(precision, compute.compile)
+    # In float32 the libraries are near their limit anyway; a GPU is left to those who ask for it.
+    gains = precision != "float32" and work >= WORTH_COMPILING and one_pass >= WORTH_A_CALL
+    return Numerics(precision, gains and device.type == "cpu" and has_compiler())
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -84,10 +87,8 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
-def can_compile(device: torch.device) -> bool:
-    """Whether what the compiler needs is here: a C++ compiler for a CPU, Triton for a GPU."""
-    if device.type == "cuda":
-        return importlib.util.find_spec("triton") is not None
+def has_compiler() -> bool:
+    """Whether the C++ compiler is here that compilation for a CPU needs."""
     return any(shutil.which(name) for name in ("g++", "clang++"))
 
 
