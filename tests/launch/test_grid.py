@@ -16,11 +16,12 @@ from grids import QUICK, contents, quick_cells
 
 from fairbench.errors import UsageError
 from fairbench.files import sha256_file
-from fairbench.launch import bases
+from fairbench.launch import bases, grid
 from fairbench.launch.failures import command_for, read_failure
 from fairbench.launch.grid import Surroundings, jobs_of, places_for, run_in_turn, run_side_by_side
 from fairbench.launch.pool import Place, Watcher
 from fairbench.progress import Silent
+from fairbench.training.interruption import StoppedError
 
 CPU = torch.device("cpu")
 NOWHERE = Surroundings()
@@ -106,6 +107,19 @@ def test_a_base_that_does_not_ship_is_trained_once_and_waited_for(tmp_path):
     shared = next(job.cell.folder for job in jobs if job.only_train and job.cell.written == "pgd_at")
     assert base == sha256_file(shared / "model.safetensors")
     assert not (shared / "record.json").exists()
+
+
+def test_a_run_that_was_asked_to_stop_begins_no_other_cell(tmp_path, monkeypatch):
+    begun = []
+
+    def stop(job, *_, **__):
+        begun.append(job)
+        raise StoppedError(signal.SIGTERM, "stopped")
+
+    monkeypatch.setattr(grid, "_work", stop)
+    with pytest.raises(StoppedError) as error:
+        in_turn(quick_cells(tmp_path, "pgd_at", "natural"))
+    assert (len(begun), error.value.exit_code) == (1, 143)
 
 
 @pytest.mark.usefixtures("nothing_ships")
