@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fairbench.attacks.ascent import Logits
-from fairbench.training.modes import attacking
+from fairbench.training.modes import attacking, statistics_kept
 from fairbench.training.numerics import Numerics
 from fairbench.training.precision import in_precision
 from fairbench.training.rewrite import Twin
@@ -94,17 +94,31 @@ class Passes:
         if not self.is_compiled:
             return eager
         fast = torch.compile(eager.graph if isinstance(eager, Twin) else plain, dynamic=False)
+        is_tried = False
 
         def either(x: Tensor) -> Tensor:
+            nonlocal is_tried
             # Each shape and each mode of autograd is compiled anew: only the one that comes back is worth it.
             if not (self.is_compiled and len(x) == self.batch_size and torch.is_grad_enabled()):
                 return plain(x)
-            try:
-                return fast(x)
-            except Exception as problem:  # compilers fail in ways that cannot be listed
-                self.is_compiled = False
-                reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
-                self.say(f"computing without compilation ({reason:.100})")
-                return plain(x)
+            if not is_tried:
+                is_tried = True
+                self._try_out(fast, x)
+            return fast(x) if self.is_compiled else plain(x)
 
         return either
+
+    def _try_out(self, fast: Logits, x: Tensor) -> None:
+        """Go forward and backward once, which leaves nothing behind; the backward pass is compiled when it is asked."""
+        images = x.detach().requires_grad_(x.requires_grad)
+        learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        wanted = [images] if images.requires_grad else learning
+        try:
+            with statistics_kept(self.network):
+                logits = fast(images)
+                if wanted:
+                    torch.autograd.grad(logits.sum(), wanted, allow_unused=True)
+        except Exception as problem:  # compilers fail in ways that cannot be listed
+            self.is_compiled = False
+            reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+            self.say(f"computing without compilation ({reason:.100})")

@@ -126,22 +126,46 @@ def test_a_network_that_cannot_be_traced_computes_rounded_all_the_same(tiny):
     torch.testing.assert_close(rounded, network(x), rtol=0.05, atol=0.05)
 
 
-def test_a_compiler_that_fails_is_given_up_with_one_line(tiny, monkeypatch):
-    def broken(_, **__):
-        def fail(_):
-            raise RuntimeError("no compiler here\nand a long story")
+class FailsBackward(torch.autograd.Function):
+    """As a compiler that meets its trouble when the gradient is asked for."""
 
-        return fail
+    @staticmethod
+    def forward(ctx, logits):
+        return logits.clone()
 
-    monkeypatch.setattr(torch, "compile", broken)
-    network, lines = create_model("cnn_small", image_shape=(1, 28, 28), seed=1), []
-    x, _ = images((1, 28, 28), tiny)
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("no compiler here\nand a long story")
+
+
+def fails_forward(_):
+    def fail(_):
+        raise RuntimeError("no compiler here\nand a long story")
+
+    return fail
+
+
+def fails_backward(network):
+    return lambda x: FailsBackward.apply(network(x))
+
+
+@pytest.mark.parametrize("broken", [fails_forward, fails_backward])
+def test_a_compiler_that_fails_is_given_up_with_one_line(tiny, monkeypatch, broken):
+    monkeypatch.setattr(torch, "compile", lambda network, **_: broken(network))
+    network, lines = tiny.bn_network(), []
+    x, y = torch.rand(3, 1, 3, 3, generator=tiny.generator(1)), torch.arange(3)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
     passes = Passes(network, Numerics("float32", compiled=True), example=x, say=lines.append)
-    for _ in range(2):
-        with passes.outer():
-            assert torch.equal(network(x), network.forward(x))
-        with passes.attack():
-            network(x)
+    network.train()
+    with passes.outer():
+        outer = network(x)
+    expected = copy.deepcopy(network)
+    expected.load_state_dict(before)
+    assert torch.equal(outer, expected(x))
+    # What was tried has left no trace in the statistics.
+    assert all(torch.equal(a, b) for a, b in zip(network.buffers(), expected.buffers(), strict=True))
+    with passes.attack():
+        input_gradient(network, x, y)
     assert lines == ["computing without compilation (RuntimeError: no compiler here)"]
     assert not passes.is_compiled
 
