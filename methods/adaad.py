@@ -10,6 +10,7 @@ from pydantic import Field
 import fairbench
 from fairbench.losses import kl_divergence
 from fairbench.training.distillation import ELEMENT_MEAN_TRACKS, Distillation
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, RICE
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 
@@ -22,7 +23,7 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     family="distillation",
     needs=("teacher",),
     as_objective="adaad",
-    defaults={**ELEMENT_MEAN_TRACKS, "cifar100-*": {"kl_reduction": "batch_mean"}},
+    defaults={**ELEMENT_MEAN_TRACKS, DISTILLATION_TRACKS: RICE, "cifar100-*": {"kl_reduction": "batch_mean"}},
 )
 class AdaAd(Distillation):
     """Search where student and teacher disagree most, and match them there.

@@ -10,6 +10,7 @@ from pydantic import Field
 import fairbench
 from fairbench.losses import cross_entropy, softened_kl
 from fairbench.training.distillation import ELEMENT_MEAN_TRACKS, Distillation
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, ONE_DROP
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 
@@ -22,7 +23,7 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
     family="distillation",
     needs=("teacher",),
     as_objective="ard",
-    defaults=ELEMENT_MEAN_TRACKS,
+    defaults={**ELEMENT_MEAN_TRACKS, DISTILLATION_TRACKS: ONE_DROP},
 )
 class Ard(Distillation):
     """Match the teacher's clean prediction at adversarial examples.

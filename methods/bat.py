@@ -11,6 +11,7 @@ import fairbench
 from fairbench.attacks.ascent import EarlyStop
 from fairbench.losses import cross_entropy, kl_divergence
 from fairbench.training.inner import kl_attack
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, SUN
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 
@@ -21,7 +22,7 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     year=2023,
     link="https://arxiv.org/abs/2209.07534",
     as_objective="bat",
-    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 4}},
+    defaults={"digits": {"schedule.epochs": 12}, "fmnist": {"schedule.epochs": 4}, DISTILLATION_TRACKS: SUN},
 )
 class BalanceAdversarialTraining(fairbench.Objective):
     """Train on the two points that bracket the decision boundary, and pull both towards the uniform prediction.

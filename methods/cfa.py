@@ -12,6 +12,7 @@ from torch import Tensor
 import fairbench
 from fairbench.registry import ANY_TRACK
 from fairbench.training.feedback import Feedback
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, RICE
 from fairbench.training.seams import Batch, Inner, Terms
 
 
@@ -25,6 +26,7 @@ from fairbench.training.seams import Batch, Inner, Terms
     objectives=("at", "trades", "friendly"),
     defaults={
         ANY_TRACK: {"augmentation.padding_mode": "reflect"},
+        DISTILLATION_TRACKS: RICE,
         "cifar100-*": {"fawa.threshold": 0.02},
         "@trades": {"radius_base": 0.3},
         "@friendly": {

@@ -14,6 +14,7 @@ import fairbench
 from fairbench.registry import ANY_TRACK
 from fairbench.training.distillation import CORRECT_STEPS, SHORT_TRACKS, STEPS_TO_FAILURE
 from fairbench.training.feedback import Feedback
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, ONE_DROP
 from fairbench.training.seams import Batch, Terms
 
 _enter = partial(
@@ -23,16 +24,17 @@ _enter = partial(
     year=2023,
 )
 _TRACKS = {ANY_TRACK: {"schedule.nesterov": True}, **SHORT_TRACKS}
+_ONE_DROP = {DISTILLATION_TRACKS: ONE_DROP}
 
 
-@_enter("fair_ard", title="Fair-ARD", needs=("teacher",), objective="ard", defaults=_TRACKS)
+@_enter("fair_ard", title="Fair-ARD", needs=("teacher",), objective="ard", defaults=_TRACKS | _ONE_DROP)
 @_enter("fair_rslad", title="Fair-RSLAD", needs=("teacher",), objective="rslad", defaults=_TRACKS)
 @_enter(
     "fair_iad",
     title="Fair-IAD",
     needs=("teacher",),
     objective="iad",
-    defaults={**_TRACKS, "@iad": {"iad.hard_labels_at": "adversarial"}},
+    defaults={**_TRACKS, **_ONE_DROP, "@iad": {"iad.hard_labels_at": "adversarial"}},
 )
 @_enter(
     "fair_mtard",

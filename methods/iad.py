@@ -12,6 +12,7 @@ import fairbench
 from fairbench.losses import cross_entropy, kl_divergence, softened_kl
 from fairbench.registry import ANY_TRACK
 from fairbench.training.distillation import SHORT_TRACKS, Distillation, trust_in
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, ONE_DROP
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 
@@ -24,7 +25,7 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
     family="distillation",
     needs=("teacher",),
     as_objective="iad",
-    defaults=SHORT_TRACKS,
+    defaults={**SHORT_TRACKS, DISTILLATION_TRACKS: ONE_DROP},
 )
 class Iad(Distillation):
     """Trust the teacher as far as it is right at the student's adversarial example, and oneself for the rest.

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import fairbench
 from fairbench.losses import cross_entropy
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, ZHANG
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 
@@ -15,6 +16,7 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     paper="Empirical risk minimisation",
     family="objective",
     as_objective="clean",
+    defaults={DISTILLATION_TRACKS: ZHANG},
 )
 class NaturalTraining(fairbench.Objective):
     """Cross-entropy on clean images.

@@ -8,6 +8,7 @@ import fairbench
 from fairbench.registry import ANY_TRACK
 from fairbench.training.inner import CROSS_ENTROPY_ATTACK, cross_entropy_attack
 from fairbench.training.outer import adversarial_terms
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, RICE
 from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
 
 
@@ -19,7 +20,7 @@ from fairbench.training.seams import Batch, BatchNormMode, Inner, Terms, Views
     link="https://arxiv.org/abs/1706.06083",
     family="objective",
     as_objective="at",
-    defaults={ANY_TRACK: {"augmentation.padding_mode": "reflect", "awp.gamma": 0.01}},
+    defaults={ANY_TRACK: {"augmentation.padding_mode": "reflect", "awp.gamma": 0.01}, DISTILLATION_TRACKS: RICE},
 )
 class AdversarialTraining(fairbench.Objective):
     """Cross-entropy on PGD examples.

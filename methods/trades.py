@@ -11,6 +11,7 @@ import fairbench
 from fairbench.registry import ANY_TRACK
 from fairbench.training.inner import KL_ATTACK, cross_entropy_attack, kl_attack
 from fairbench.training.outer import trades_terms
+from fairbench.training.published_schedules import DISTILLATION_TRACKS, ZHANG
 from fairbench.training.seams import Batch, Inner, Terms, Views
 
 
@@ -22,7 +23,7 @@ from fairbench.training.seams import Batch, Inner, Terms, Views
     link="https://arxiv.org/abs/1901.08573",
     family="objective",
     as_objective="trades",
-    defaults={ANY_TRACK: {"awp.start": 0.05}},
+    defaults={ANY_TRACK: {"awp.start": 0.05}, DISTILLATION_TRACKS: ZHANG},
 )
 class Trades(fairbench.Objective):
     """Clean cross-entropy plus beta times the KL divergence to the perturbed prediction.

@@ -90,7 +90,7 @@ def _print(record: Record, found: dict[str, Finding]) -> None:
                 name,
                 _percent(finding.average, finding.average_low, finding.average_high),
                 weakest.name,
-                _percent(weakest.accuracy, weakest.low, weakest.high),
+                _percent(weakest.accuracy, finding.worst_low, finding.worst_high),
                 ", ".join(finding.not_told_apart) or "-",
                 f"{strongest.name} {100 * strongest.accuracy:.1f}",
                 str(sum(record.conditions[name].class_total)),

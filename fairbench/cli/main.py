@@ -19,6 +19,7 @@ from fairbench.cli import (
     metrics,
     plan,
     report,
+    reproduce,
     run,
     tracks,
 )
@@ -45,6 +46,7 @@ app.add_typer(methods.app, name="methods")
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(data.app, name="data")
 app.add_typer(metrics.app, name="metrics")
+app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from fairbench.errors import UsageError
 from fairbench.files import read_json, sha256_file
+from fairbench.launch.brought import brought_base, how_to_get_base, normalisation_of_source
+from fairbench.models.normalisation import Normalisation
 from fairbench.protocol.schema import Schema, validated
 from fairbench.protocol.track import Track
 
@@ -45,6 +47,8 @@ class Start:
     path: Path | None = None
     sha256: str | None = None
     card: BaseCard | None = None
+    normalisation: Normalisation | None = None
+    """of a published network whose file does not say; None is what is usual for the data set."""
     trained_by: str | None = None
     """hash of the configuration of the cell that trains it here; the file may not be there yet."""
 
@@ -92,7 +96,7 @@ def find_start(init: str, track: Track, *, find_base: FindBase | None = None) ->
 
 
 def shipped_base(name: str, track: Track, *, option: str) -> Start:
-    """A base of the track that ships with the package.
+    """A base of the track that ships with the package, or that somebody put into the folder of fairbench.
 
     Args:
         name: one of ``track.bases``.
@@ -100,14 +104,11 @@ def shipped_base(name: str, track: Track, *, option: str) -> Start:
         option: what the command line takes instead, as in ``--init FILE``; named in the error.
 
     Raises:
-        UsageError: if it does not ship, or its weights are not those of its card.
+        UsageError: if it is not here, with how to get it, or its weights are not those of its card.
     """
     weights = _shipped(name, track)
     if not weights.is_file():
-        raise UsageError(
-            f"base {name} of track {track.name} does not ship with the package; let it be trained first with "
-            f"--train-bases, or give a checkpoint as {option}"
-        )
+        return _brought(name, track, option)
     cure, described = "install the package again", weights.with_suffix(".json")
     card = validated(BaseCard, read_json(described, cure=cure), place=str(described))
     sha256 = sha256_file(weights)
@@ -116,9 +117,16 @@ def shipped_base(name: str, track: Track, *, option: str) -> Start:
     return Start(name, weights, sha256, card)
 
 
+def _brought(name: str, track: Track, option: str) -> Start:
+    path = brought_base(name, track)
+    if path is None:
+        raise UsageError(how_to_get_base(name, track, option=option))
+    return Start(name, path, sha256_file(path), normalisation=normalisation_of_source(track.sources.get(name)))
+
+
 def is_shipped(name: str, track: Track) -> bool:
-    """Whether the package has the weights of this base."""
-    return _shipped(name, track).is_file()
+    """Whether the weights of this base are here, in the package or in the folder of fairbench."""
+    return _shipped(name, track).is_file() or brought_base(name, track) is not None
 
 
 def _shipped(name: str, track: Track) -> Path:

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import fisher_exact
 
+from fairbench.leaderboard.extremes import lowest_interval
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.protocol.record import ConditionRecord, Record
 from fairbench.protocol.schema import Schema
@@ -44,6 +45,9 @@ class Finding(Schema):
     average_high: float
     weakest: list[ClassFinding]
     """the classes with the lowest accuracy, lowest first."""
+    worst_low: float
+    """lower end of the 95 % interval of the lowest accuracy, which allows for the choice of the lowest."""
+    worst_high: float
     strongest: ClassFinding
     not_told_apart: list[str]
     """classes whose accuracy does not differ from the weakest one's: exact test of Fisher, p >= 0.05, two-sided."""
@@ -76,11 +80,14 @@ def _finding(condition: ConditionRecord, classes: list[str]) -> Finding:
     ]
     ordered = sorted(of_class, key=lambda finding: finding.accuracy)
     low, high = wilson_interval(int(correct.sum()), int(total.sum()))
+    worst_low, worst_high = lowest_interval(correct, total)
     return Finding(
         average=condition.average,
         average_low=float(low),
         average_high=float(high),
         weakest=ordered[:_WEAKEST],
+        worst_low=float(worst_low),
+        worst_high=float(worst_high),
         strongest=ordered[-1],
         not_told_apart=[other.name for other in ordered[1:] if _p_value(ordered[0], other) >= 0.05],
         confusions=_largest_confusions(np.array(condition.confusion), classes),

@@ -172,7 +172,7 @@ def _robust_network(work: CellWork) -> tuple[nn.Module, str]:
     """Attacks on random weights end at once; a base says better how long they take on what training will give."""
     network, cell = work.network(), work.cell
     if cell.start.path is not None and cell.start.path.is_file():
-        load_weights(network, cell.start.path)
+        load_weights(network, cell.start.path, normalisation=cell.start.normalisation)
         return network, ""
     for name in cell.track.bases:
         if is_shipped(name, cell.track):

@@ -12,8 +12,9 @@ from torch import nn
 from fairbench.errors import UsageError, unknown_name
 from fairbench.files import sha256_file
 from fairbench.launch.bases import FindBase, shipped_base
-from fairbench.models import load_weights, model_names
-from fairbench.protocol.track import Track
+from fairbench.launch.brought import brought_teacher, how_to_get_teacher, normalisation_of_source
+from fairbench.models import Normalisation, load_weights, model_names
+from fairbench.protocol.track import Source, Track
 
 ROLE_OF_NEED = {"teacher": "robust", "clean teacher": "clean"}
 """what a method says that it needs -> the role that fills it."""
@@ -32,6 +33,8 @@ class Teacher:
     path: Path
     sha256: str
     """of the file, or ``cell:`` and the configuration that trains it here."""
+    normalisation: Normalisation | None = None
+    """of a published network whose file does not say; None is what is usual for the data set."""
 
 
 def parse_teachers(texts: Iterable[str]) -> dict[str, str]:
@@ -106,7 +109,7 @@ def load_teacher(network: nn.Module, teacher: Teacher) -> None:
         UsageError: if the file does not fit the network.
     """
     try:
-        load_weights(network, teacher.path)
+        load_weights(network, teacher.path, normalisation=teacher.normalisation)
     except UsageError as error:
         raise UsageError(f"{teacher.role} teacher: {error}; for another network write ARCH:FILE") from None
 
@@ -118,18 +121,51 @@ def _find(role: str, name: str, track: Track, find_base: FindBase | None) -> Tea
         base = find_base(name, option) if find_base else shipped_base(name, track, option=option)
         assert base.path is not None
         assert base.identity is not None
-        return Teacher(role=role, name=name, architecture=track.architecture, path=base.path, sha256=base.identity)
+        return Teacher(
+            role=role,
+            name=name,
+            architecture=track.architecture,
+            path=base.path,
+            sha256=base.identity,
+            normalisation=base.normalisation,
+        )
+    if name in track.sources:
+        path = brought_teacher(name)
+        if path is None:
+            raise UsageError(how_to_get_teacher(name, track, option=f"--teacher {role}=FILE"))
+        return _of_file(role, name, path, track.sources[name], track)
+    return _given(role, name, track)
+
+
+def _given(role: str, name: str, track: Track) -> Teacher:
+    """A teacher that is a file; without an architecture, one like the track's own teacher."""
+    own = track.sources.get(track.teachers.get(role, ""))  # pyright: ignore[reportArgumentType, reportCallIssue]
     architecture, colon, rest = name.partition(":")
-    if not (colon and architecture in model_names()):
-        architecture, rest = track.architecture, name
+    if colon and architecture in model_names():
+        like = (
+            own if own is not None and own.architecture == architecture else Source(where="", architecture=architecture)
+        )
+    else:
+        like, rest = own, name
     path = Path(rest)
     if not path.is_file():
-        offered = ", ".join(track.bases) or "none"
+        offered = ", ".join(dict.fromkeys([*track.bases, *track.teachers.values()])) or "none"
         raise UsageError(
             f"--teacher {role}={name} is neither a file nor a base of track {track.name} ({offered}); "
             f"a file of another network is written ARCH:FILE with one of {', '.join(model_names())}"
         )
-    return Teacher(role=role, name=f"file:{path.stem}", architecture=architecture, path=path, sha256=sha256_file(path))
+    return _of_file(role, f"file:{path.stem}", path, like, track)
+
+
+def _of_file(role: str, name: str, path: Path, like: Source | None, track: Track) -> Teacher:
+    return Teacher(
+        role=role,
+        name=name,
+        architecture=(like and like.architecture) or track.architecture,
+        path=path,
+        sha256=sha256_file(path),
+        normalisation=normalisation_of_source(like),
+    )
 
 
 def _cure(role: str, track: Track) -> str:

@@ -73,7 +73,7 @@ class CellWork:
         """A trainer at the cell's start, with its teachers."""
         network = self.network()
         if self.cell.start.path is not None:
-            load_weights(network, self.cell.start.path)
+            load_weights(network, self.cell.start.path, normalisation=self.cell.start.normalisation)
         return Trainer(
             recipe,
             network,
@@ -105,7 +105,8 @@ class CellWork:
         """Evaluate the selected weights, and the last ones under the cheap conditions."""
         cell, network = self.cell, self.network().to(self.device)
         is_base = cell.composition is None
-        load_weights(network, (is_base and cell.start.path) or cell.folder / "model.safetensors")
+        weights_file = (is_base and cell.start.path) or cell.folder / "model.safetensors"
+        load_weights(network, weights_file, normalisation=cell.start.normalisation)
         selected = self._battery(network, cell.track.battery.conditions, cell.folder)
         masking = masking_of(network, self.dataset, selected, progress=self.progress)
         weights = weights_sha256(network)

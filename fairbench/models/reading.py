@@ -15,6 +15,8 @@ from torch import load as torch_load
 from fairbench.errors import UsageError
 
 _TORCH_SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".t7", ".tar", ".bin")
+SUFFIXES = (".safetensors", *_TORCH_SUFFIXES)
+"""How the names of checkpoints end."""
 _CONTAINERS = ("state_dict", "model", "net", "model_state_dict")
 
 
@@ -35,8 +37,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return _read_safetensors(path)
     if path.suffix in _TORCH_SUFFIXES:
         return _read_torch(path)
-    known = ", ".join((".safetensors", *_TORCH_SUFFIXES))
-    raise UsageError(f"{path} is no checkpoint that fairbench reads; its name should end in one of {known}")
+    raise UsageError(
+        f"{path} is no checkpoint that fairbench reads; its name should end in one of {', '.join(SUFFIXES)}"
+    )
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from fairbench.compose import compose
+from fairbench.compose import compose, track_defaults
 from fairbench.data import dataset_names
+from fairbench.launch.bases import is_shipped
 from fairbench.models import create_model, model_names
-from fairbench.protocol.track import load_track, track_names
+from fairbench.protocol.track import Schedule, load_track, track_names
 
 OF_PAPERS = {
     "cifar10-prn18-ft",
@@ -33,7 +34,7 @@ def test_a_track_names_only_what_exists(name):
     assert track.dataset in dataset_names()
     assert track.architecture in model_names()
     assert track.init in ("scratch", *track.bases)
-    assert set(track.teachers.values()) <= {*track.bases, *track.sources}
+    assert all(name in track.sources or is_shipped(name, track) for name in track.teachers.values())
     assert {source.architecture for source in track.sources.values()} <= {None, *model_names()}
     for base in track.bases:
         assert compose(base, track=name).written == base
@@ -71,3 +72,26 @@ def test_twins_differ_in_their_data_alone():
     for name in ("cifar10-prn18", "cifar10-prn18-ft"):
         own, twin = load_track(name).model_dump(), load_track(name.replace("cifar10", "cifar10_jpeg")).model_dump()
         assert {key for key in own if own[key] != twin[key]} == {"name", "title", "summary", "dataset"}
+
+
+@pytest.mark.parametrize(
+    ("written", "epochs", "weight_decay", "milestones"),
+    [
+        ("absld", 300, 2e-4, {215: 0.1, 260: 0.01, 285: 0.001}),
+        ("pgd_at", 200, 5e-4, {100: 0.1, 150: 0.01}),
+        ("cfa@trades", 200, 5e-4, {100: 0.1, 150: 0.01}),
+        ("adaad", 200, 5e-4, {100: 0.1, 150: 0.01}),
+        ("trades", 100, 2e-4, {75: 0.1, 90: 0.01}),
+        ("natural", 100, 2e-4, {75: 0.1, 90: 0.01}),
+        ("bat", 200, 2e-4, {74: 0.1, 89: 0.01, 99: 0.001}),
+        ("fair_ard", 200, 2e-4, {100: 0.1}),
+        ("fair_rslad", 300, 2e-4, {215: 0.1, 260: 0.01, 285: 0.001}),
+    ],
+)
+def test_baselines_of_the_distillation_tables_keep_their_own_schedules(written, epochs, weight_decay, milestones):
+    track = load_track("cifar10-rn18-distill")
+    own = track_defaults(compose(written, track=track.name).entry, track.name, "schedule")
+    schedule = Schedule.model_validate(track.schedule.model_dump() | own)
+    assert (schedule.epochs, schedule.weight_decay) == (epochs, weight_decay)
+    reached = {round(fraction * epochs): factor for fraction, factor in schedule.milestones.items()}
+    assert reached == pytest.approx(milestones)

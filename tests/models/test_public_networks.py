@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from fairbench.attacks.prepare import search_network
 from fairbench.compat import import_robustbench
 from fairbench.errors import UsageError
 from fairbench.models import create_model, load_weights
@@ -121,6 +122,16 @@ def test_networks_compute_what_is_published(noisy):
     expected = oracle(name, model.state_dict())(normalised)
     assert torch.allclose(model(x), expected, rtol=1e-6, atol=1e-6)
     assert expected.std() > 1e-3  # two constants would agree, too
+
+
+def test_attacks_search_a_copy_that_agrees(noisy):
+    model = noisy[1].float()
+    x = torch.rand(2, 3, 32, 32)
+    searched, notes = search_network(model, "float32", x)
+    with torch.no_grad():
+        assert torch.allclose(searched(x), model(x), rtol=1e-3, atol=1e-3)
+    assert notes == []
+    assert searched is not model
 
 
 def test_gradients_reach_every_parameter(noisy):
