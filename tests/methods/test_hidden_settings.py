@@ -136,3 +136,13 @@ def test_statistics_move_as_often_as_in_the_public_code(tiny, seams, written, at
     assert int(network[1].num_batches_tracked) == attack
     method.losses(batch, views)
     assert int(network[1].num_batches_tracked) == attack + outer
+
+
+def test_weight_perturbation_is_as_large_and_as_early_as_each_paper_has_it():
+    settings = {name: compose(f"{name}+awp").options["awp"] for name in ("pgd_at", "trades", "faal", "faal@trades")}
+    assert settings == {
+        "pgd_at": {"gamma": 0.01, "start": 0.0},
+        "trades": {"gamma": 0.005, "start": 0.05},
+        "faal": {"gamma": 0.005, "start": 0.0},
+        "faal@trades": {"gamma": 0.005, "start": 0.0},
+    }

@@ -55,14 +55,14 @@ def test_it_trains_is_deterministic_and_leaves_nothing_behind(train, tmp_path, w
 
 
 @pytest.fixture(scope="module")
-def test_images():
+def images():
     return load_dataset("digits").test.take(torch.arange(40))
 
 
 @pytest.mark.parametrize("written", [*entries(), *COMPOSITIONS])
-def test_after_one_epoch_it_can_be_evaluated(train, test_images, written):
+def test_after_one_epoch_it_can_be_evaluated(train, images, written):
     network = train(written, "once").network
-    evaluation = evaluate(network, test_images, ("clean", "pgd20"), eps=0.2, num_classes=10, batch_size=40)
+    evaluation = evaluate(network, images, ("clean", "pgd20"), eps=0.2, num_classes=10, batch_size=40)
     for condition in evaluation.conditions.values():
         assert sum(condition.class_total) == 40
         assert 0 <= condition.worst <= condition.average <= 1
