@@ -68,6 +68,8 @@ class Frl(fairbench.Method):
         """largest sum of the multipliers; None is the code's, 0.5, and 0.3 for rm."""
         largest_margin: float | None = Field(default=None, ge=1)
         """cap of the radius relative to epsilon; None is the code's, 3 for rwrm and 2.5 for rm."""
+        bounded: bool = False
+        """keep the log radius at its floor, so that it can rise at once; the code lets it fall far below."""
 
     options: Options
     hidden_options = ("variant",)
@@ -100,7 +102,8 @@ class Frl(fairbench.Method):
         if variant in ("rw", "rwrm"):
             self.boundary_multipliers = _project(self.boundary_multipliers + 2 * rate * boundary_violation, limit)
         if variant in ("rm", "rwrm"):
-            self.log_margin = self.log_margin + self.chosen("margin_rate", MARGIN_RATE) * boundary_violation
+            moved = self.log_margin + self.chosen("margin_rate", MARGIN_RATE) * boundary_violation
+            self.log_margin = moved.clamp(min=math.log(LEAST_MARGIN) / 2) if self.options.bounded else moved
 
     def prepare(self, batch: Batch) -> Inner:
         """The radius of each sample's class; one step size for the batch, a quarter of its largest radius."""

@@ -80,6 +80,14 @@ def test_limits_are_those_of_the_variant_s_script_unless_given(tiny, variant, li
         assert method.margins().tolist() == pytest.approx([largest_margin] * 4)
 
 
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_class_that_was_easy_for_long_gets_its_radius_at_once_if_the_log_radius_is_bounded(tiny, bounded):
+    method = tiny.bound(f"frl?bounded={str(bounded).lower()}", tiny.network())
+    for violation in (*[-0.2] * 20, 0.2):
+        method.update(vector([0.0] * 4), vector([violation] * 4), rate=0.0)
+    assert method.margins().tolist() == pytest.approx([0.98 * math.exp(0.08) if bounded else 0.98] * 4)
+
+
 def test_rm_averages_both_terms_over_all_weights(tiny, seams):
     network, batch = tiny.network(), tiny.batch()
     method, views = tiny.bound("frl?variant=rm&trades.beta=1", network), seams.views(batch)
