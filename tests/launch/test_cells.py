@@ -150,6 +150,16 @@ def test_a_track_as_it_is_departs_from_nothing_and_another_data_set_does():
     assert cell("faal", init="scratch").departures == ()
 
 
+def test_momentum_and_padding_of_a_method_hold_from_scratch_too_and_depart_from_nothing():
+    for init in ("scratch", "pgd_at"):
+        made = cell("dafa", init=init)
+        assert (made.track.schedule.nesterov, made.departures) == (True, ())
+        assert cell("dafa", init=init, overrides={"nesterov": "false"}).departures
+    assert cell("dafa", init="scratch").track.schedule.epochs == 40
+    assert cell("cfa", tracks=["cifar10-prn18"]).track.augmentation.padding_mode == "reflect"
+    assert cell("faal", tracks=["cifar10-prn18"]).track.augmentation.padding_mode == "zero"
+
+
 def test_methods_bring_their_own_schedule_on_a_fine_tuning_track_and_none_from_scratch():
     track = load_track("cifar10-prn18-ft")
     frl = cell("frl", tracks=["cifar10-prn18-ft"], init="scratch")
