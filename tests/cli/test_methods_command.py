@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from fairbench.cli.option_docs import option_docs
 from fairbench.compose import compose, options_of
 from fairbench.protocol.track import load_track, track_names
 from fairbench.registry import entries
@@ -64,9 +65,9 @@ def test_a_track_that_does_not_exist_is_refused(fairbench: Callable) -> None:
     assert "did you mean fmnist" in answer.err
 
 
-def test_every_option_of_every_part_says_what_it_is_and_where_it_comes_from(fairbench: Callable) -> None:
+def test_every_option_of_every_part_says_what_it_is_and_where_it_comes_from() -> None:
     for name in entries():
         composition = compose(f"{name}+awp+fawa")
-        docs = json.loads(fairbench("methods", "show", f"{name}+awp+fawa", "--json").out)["option_docs"]
         for part in composition.options:
-            assert set(docs[part]) == set(options_of(composition, part).model_fields), (name, part)
+            model = options_of(composition, part)
+            assert set(option_docs(model)) == set(model.model_fields), (name, part)
