@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,12 @@ def option_docs(model: type[BaseModel]) -> dict[str, str]:
     """
     docs: dict[str, str] = {}
     for cls in reversed(model.__mro__):
-        if hasattr(cls, "model_fields"):
+        if "__annotations__" in vars(cls) and cls.__module__.partition(".")[0] != "pydantic":
             docs |= _strings_under_fields(cls)
     return {name: docs[name] for name in model.model_fields if name in docs}
 
 
+@cache
 def _strings_under_fields(cls: type) -> dict[str, str]:
     try:
         source = textwrap.dedent(inspect.getsource(cls))
