@@ -124,4 +124,5 @@ def test_the_limits_of_the_methods_are_their_objectives_and_nothing_else_is(trai
             torch.testing.assert_close(
                 trained[name], tensor, rtol=0, atol=0 if base == "rslad" and "absld" in written else 1e-5
             )
-    assert len({*plain.values(), *(train(name, tmp_path / name) for name in ("adaad", "absld", "fair_rslad"))}) == 7
+    others = ("adaad", "absld", "iad_ii", "ada_iad", "b_mtard", "fair_ard", "fair_rslad", "fair_iad", "fair_mtard")
+    assert len({*plain.values(), *(train(name, tmp_path / name) for name in others)}) == 4 + len(others)
