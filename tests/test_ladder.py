@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("errors", "files", "progress", "compat", "lazy", "home")
+GROUND = ("allocator", "errors", "files", "progress", "compat", "lazy", "home")
 """below everything"""
 LADDER = (
     "losses",
