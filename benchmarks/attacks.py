@@ -1,21 +1,24 @@
-"""AutoAttack here against the reference package, member by member, in one process.
+"""AutoAttack here against the reference package, in one process: verdicts, seconds, and passes through the network.
 
 For instance::
 
-    python benchmarks/attacks.py fmnist --weights small.safetensors --images 1000
-    python benchmarks/attacks.py prn18 --weights prn18.safetensors --data cifar10-jpeg/test --images 16 --queries 500
+    python -m benchmarks.attacks fmnist --weights small.safetensors --images 1000 --together
+    python -m benchmarks.attacks prn18 --weights prn18.safetensors --data cifar10-jpeg/test --images 16 --queries 500
 
-Both sides attack the same images, each member alone, one side right after the other, so that load from elsewhere
-meets both. Two clocks: elapsed seconds, and processor seconds of this process.
+All sides attack the same images, one right after the other, so that load from elsewhere meets them alike. Two clocks:
+elapsed seconds, and processor seconds of this process. ``--keep FILE`` keeps what was measured, and a call with that
+file measures only what is missing, so that a long comparison fits into several short calls.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,22 +27,25 @@ from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
 from fairbench.attacks import autoattack
-from fairbench.data import load_dataset
+from fairbench.data import Dataset, load_dataset
 from fairbench.models import create_model, load_weights
 
 MEMBERS = ("apgd-ce", "apgd-t", "fab-t", "square")
+SIDES = ("reference", "float32", "bfloat16")
 
 
 @dataclass
 class Side:
     """One implementation: what it left robust and what it cost."""
 
-    robust: Tensor
+    robust: list[bool]
     elapsed: float
     processor: float
-    forward: int = 0
-    gradient: int = 0
-    in_network: float | None = None
+    forward: int
+    """images that went through the network forward only, verdicts and padding included."""
+    gradient: int
+    in_network: float
+    """seconds there; for the reference estimated from the time of bare passes."""
 
 
 class Counted(nn.Module):
@@ -58,132 +64,180 @@ class Counted(nn.Module):
         return self.network(x)
 
 
-@dataclass
-class Totals:
-    """Sums over members."""
+@dataclass(frozen=True)
+class Case:
+    """A network and images that it is attacked on."""
 
-    elapsed: dict[str, float] = field(default_factory=dict)
-    processor: dict[str, float] = field(default_factory=dict)
-
-    def add(self, name: str, side: Side) -> None:
-        """Add one member's cost."""
-        self.elapsed[name] = self.elapsed.get(name, 0) + side.elapsed
-        self.processor[name] = self.processor.get(name, 0) + side.processor
+    network: nn.Module
+    x: Tensor
+    y: Tensor
+    eps: float
 
 
 def main() -> None:
     """Run the comparison and print a line per member and side."""
     options = _options()
     torch.set_num_threads(options.threads)
-    network, x, y, eps = _case(options)
+    case = _case(options)
     with torch.no_grad():
-        correct = int((network(x).argmax(dim=1) == y).sum())
-    print(f"{options.case}: {len(x)} images, {correct} answered correctly, eps {eps:.4f}, {options.threads} threads")
-    members = [(name,) for name in options.members.split(",")]
-    if options.together:
-        members = [tuple(options.members.split(","))]
-    totals = Totals()
-    for names in members:
-        reference = _reference(network, x, y, eps, names=names, options=options)
-        _print(names, "reference", reference, None)
-        totals.add("reference", reference)
-        for precision in options.precisions.split(","):
-            own = _own(network, x, y, eps, names=names, options=options, precision=precision)
-            _print(names, precision, own, reference)
-            totals.add(precision, own)
-    for name in totals.elapsed:
-        ratios = [spent["reference"] / spent[name] for spent in (totals.elapsed, totals.processor)]
-        print(
-            f"total {name:10s} {totals.elapsed[name]:8.1f} s, ratio {ratios[0]:.2f} elapsed, {ratios[1]:.2f} processor"
-        )
+        correct = int((case.network(case.x).argmax(dim=1) == case.y).sum())
+    print(
+        f"{options.case}: {len(case.x)} images, {correct} answered correctly, eps {case.eps:.4f}, "
+        f"{options.threads} threads, torch {torch.__version__}"
+    )
+    members = options.members.split(",")
+    kept = Kept(options.keep, f"{options.case} {options.weights} {options.images} {options.queries} {options.threads}")
+    totals: dict[str, list[float]] = {}
+    for names in [members] if options.together else [[name] for name in members]:
+        sides: dict[str, Side] = {}
+        for who in options.sides.split(","):
+            measure = _reference if who == "reference" else _own
+            sides[who] = kept.get(
+                f"{'+'.join(names)} {who}",
+                lambda measure=measure, who=who, names=names: measure(case, names, who, options),
+            )
+            _print(names, who, sides[who], sides.get("reference"))
+            total = totals.setdefault(who, [0.0, 0.0])
+            total[0] += sides[who].elapsed
+            total[1] += sides[who].processor
+    for who, total in totals.items():
+        ratios = [there / here for there, here in zip(totals.get("reference", total), total, strict=True)]
+        print(f"total {who:10s} {total[0]:8.1f} s, ratio {ratios[0]:.2f} elapsed, {ratios[1]:.2f} processor")
+
+
+class Kept:
+    """What was measured before, in a file."""
+
+    def __init__(self, path: Path | None, about: str) -> None:
+        self.path, self.about = path, about
+        self.found: dict[str, Any] = json.loads(path.read_text()) if path is not None and path.exists() else {}
+
+    def get(self, name: str, measure: Callable[[], Side]) -> Side:
+        """From the file, or measured now."""
+        key = f"{self.about} {name}"
+        if key not in self.found:
+            side = measure()
+            if self.path is None:
+                return side
+            self.found[key] = asdict(side)
+            self.path.write_text(json.dumps(self.found))
+        return Side(**self.found[key])
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("case", choices=("fmnist", "prn18"))
+    parser.add_argument("case", choices=("digits", "fmnist", "prn18"))
     parser.add_argument("--weights", required=True, help="safetensors file")
     parser.add_argument("--data", help="prn18: folder of test images, one folder per class")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--queries", type=int, default=5000)
     parser.add_argument("--members", default=",".join(MEMBERS))
-    parser.add_argument("--precisions", default="float32,bfloat16")
+    parser.add_argument("--sides", default=",".join(SIDES))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=500)
     parser.add_argument("--together", action="store_true", help="the ensemble as one, each member on the survivors")
+    parser.add_argument("--keep", type=Path, help="JSON file of what was measured")
     return parser.parse_args()
 
 
-def _case(options: argparse.Namespace) -> tuple[nn.Module, Tensor, Tensor, float]:
-    if options.case == "fmnist":
-        network = create_model("cnn_small", num_classes=10, image_shape=(1, 28, 28))
-        test = load_dataset("fmnist").test
-        x, y = test.images[: options.images].float() / 255, test.labels[: options.images]
-        eps = 0.1
+def _case(options: argparse.Namespace) -> Case:
+    if options.case == "prn18":
+        network, (x, y), eps = create_model("prn18", num_classes=10), _folder(options), 8 / 255
     else:
-        network = create_model("prn18", num_classes=10)
-        x, y = _folder(Path(options.data), options.images)
-        eps = 8 / 255
+        data = load_dataset(options.case)
+        name, eps = {"digits": ("cnn_tiny", 0.2), "fmnist": ("cnn_small", 0.1)}[options.case]
+        shape: Any = tuple(data.test.images.shape[1:])
+        network, (x, y) = create_model(name, num_classes=10, image_shape=shape), _first(data, options.images)
     load_weights(network, Path(options.weights))
-    return network.eval(), x, y, eps
+    return Case(network.eval(), x, y, eps)
 
 
-def _folder(folder: Path, images: int) -> tuple[Tensor, Tensor]:
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+def _first(data: Dataset, images: int) -> tuple[Tensor, Tensor]:
+    """The first test images; where there are too few, training images too, which agreement of verdicts allows."""
+    x = torch.cat([data.test.images, data.train.images])[:images]
+    return x.float() / 255, torch.cat([data.test.labels, data.train.labels])[:images]
+
+
+def _folder(options: argparse.Namespace) -> tuple[Tensor, Tensor]:
+    classes = sorted(entry for entry in Path(options.data).iterdir() if entry.is_dir())
     per_class = [sorted(entry.iterdir()) for entry in classes]
-    chosen = [(per_class[n % len(classes)][n // len(classes)], n % len(classes)) for n in range(images)]
+    chosen = [(per_class[n % len(classes)][n // len(classes)], n % len(classes)) for n in range(options.images)]
     x = np.stack([np.asarray(Image.open(path).convert("RGB")) for path, _ in chosen])
     pixels = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()
     return pixels.float() / 255, torch.tensor([label for _, label in chosen])
 
 
-def _timed(run: Callable[[], Tensor]) -> tuple[Tensor, float, float]:
+def _timed(run: Callable[[], Tensor]) -> tuple[list[bool], float, float]:
     elapsed, processor = time.perf_counter(), time.process_time()
     robust = run()
-    return robust, time.perf_counter() - elapsed, time.process_time() - processor
+    return robust.tolist(), time.perf_counter() - elapsed, time.process_time() - processor
 
 
-def _reference(
-    network: nn.Module, x: Tensor, y: Tensor, eps: float, *, names: tuple[str, ...], options: argparse.Namespace
-) -> Side:
-    counted = Counted(network)
-    runner = AutoAttack(counted, eps=eps, version="custom", attacks=list(names), seed=0, device="cpu")  # pyright: ignore[reportArgumentType]
+def _reference(case: Case, names: list[str], who: str, options: argparse.Namespace) -> Side:
+    counted = Counted(case.network)
+    runner = AutoAttack(counted, eps=case.eps, version="custom", attacks=names, seed=0, device="cpu")  # pyright: ignore[reportArgumentType]
     runner.verbose = False
     runner.square.n_queries = options.queries
     runner.fab.n_restarts = runner.apgd.n_restarts = 1
 
     def attack() -> Tensor:
-        _, answers = runner.run_standard_evaluation(x, y, batch_size=options.batch_size)
-        return answers == y
+        _, answers = runner.run_standard_evaluation(case.x, case.y, batch_size=options.batch_size)
+        return answers == case.y
 
     with torch.random.fork_rng():
         robust, elapsed, processor = _timed(attack)
-    return Side(robust, elapsed, processor, counted.forwards, counted.gradients)
+    forward, gradient = _bare_seconds(case, max(sum(robust), 1))
+    return Side(
+        robust,
+        elapsed,
+        processor,
+        counted.forwards,
+        counted.gradients,
+        in_network=counted.forwards * forward + counted.gradients * gradient,
+    )
 
 
-def _own(
-    network: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    eps: float,
-    *,
-    names: tuple[str, ...],
-    options: argparse.Namespace,
-    precision: str,
-) -> Side:
-    passes = []
+def _bare_seconds(case: Case, images: int) -> tuple[float, float]:
+    """Seconds per image of a forward pass and of a pass with gradient, in batches of so many images."""
+    x = case.x[:images]
+
+    def forward() -> None:
+        with torch.no_grad():
+            case.network(x)
+
+    def gradient() -> None:
+        leaf = x.clone().requires_grad_()
+        torch.autograd.grad(case.network(leaf).sum(), leaf)
+
+    found = []
+    for run in (forward, gradient):
+        run()
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - began)
+        found.append(sorted(times)[2] / len(x))
+    return found[0], found[1]
+
+
+def _own(case: Case, names: list[str], who: str, options: argparse.Namespace) -> Side:
+    passes: list[dict[str, Any]] = []
 
     def attack() -> Tensor:
         result = autoattack(
-            network,
-            x,
-            y,
-            eps=eps,
+            case.network,
+            case.x,
+            case.y,
+            eps=case.eps,
             attacks=names,
             batch_size=options.batch_size,
             square_queries=options.queries,
-            search_precision=precision,  # pyright: ignore[reportArgumentType]
+            search_precision=who,  # pyright: ignore[reportArgumentType]
         )
-        passes.extend(entry["passes"] for entry in result.log.values())
+        for name, entry in result.log.items():
+            passes.append(entry["passes"])
+            print(f"    {name:8s} {entry['seconds']:7.1f} s, network {entry['passes']['seconds']:7.1f} s", flush=True)
         return result.robust
 
     robust, elapsed, processor = _timed(attack)
@@ -192,16 +246,15 @@ def _own(
     return Side(robust, elapsed, processor, forward, gradient, sum(entry["seconds"] for entry in passes))
 
 
-def _print(names: tuple[str, ...], who: str, side: Side, reference: Side | None) -> None:
+def _print(names: list[str], who: str, side: Side, reference: Side | None) -> None:
     line = (
         f"{'+'.join(names):10s} {who:10s} {side.elapsed:8.1f} s elapsed {side.processor:8.1f} s processor, "
-        f"{int(side.robust.sum())} robust, image passes {side.forward} forward {side.gradient} gradient"
+        f"{sum(side.robust)} robust, image passes {side.forward} forward {side.gradient} gradient, "
+        f"network {side.in_network / side.elapsed:.0%}"
     )
-    if side.in_network is not None:
-        line += f", network {side.in_network / side.elapsed:.0%}"
-    if reference is not None:
-        stronger = int((reference.robust & ~side.robust).sum())
-        weaker = int((~reference.robust & side.robust).sum())
+    if reference is not None and reference is not side:
+        pairs = list(zip(reference.robust, side.robust, strict=True))
+        stronger, weaker = pairs.count((True, False)), pairs.count((False, True))
         line += f", ratio {reference.elapsed / side.elapsed:.2f}, broken only here {stronger}, only there {weaker}"
     print(line, flush=True)
 

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from fairbench.attacks.ascent import ball_bounds
 from fairbench.attacks.balls import Norm, project, step_direction, unit_length
 from fairbench.attacks.network import Network, RowLoss
 from fairbench.attacks.rows import Images, Rows, choose
@@ -30,6 +31,9 @@ MOMENTUM = 0.75
 class Climb(Rows):
     """Where the ascent of each image stands."""
 
+    lower: Tensor
+    """lowest and highest pixels in ball and box; empty for L2."""
+    upper: Tensor
     x_adv: Tensor
     previous: Tensor
     """the iterate before."""
@@ -78,9 +82,9 @@ class Climber:
     purpose: str
     """name of the attack, a key of the start."""
     restart: int = 0
-    """number of the run, a key of the start."""
-    target: int = 0
-    """for ``dlr-targeted``: rank of the target among the wrong classes."""
+    """number of the run, a key of the start; each target has its own as well."""
+    targets: int = 1
+    """for ``dlr-targeted``: so many of the likeliest wrong classes."""
     zero_gradient: list[Tensor] = field(default_factory=list)
     """positions in the outcome of images whose gradient at the start is zero."""
     iterations: int = ITERATIONS + 1
@@ -89,10 +93,14 @@ class Climber:
         """Every image at its keyed start."""
         x = images.x
         draw = keyed_uniform if self.norm == "linf" else keyed_normal
-        noise = draw(x, seed=self.seed, indices=images.index, purpose=self.purpose, restart=self.restart)
-        start = (x + unit_length(noise, self.norm) * self.eps).clamp_(0, 1)
+        restart = images.target + self.restart * self.targets
+        noise = draw(x, seed=self.seed, indices=images.index, purpose=self.purpose, restart=restart)
+        start = unit_length(noise, self.norm).mul_(self.eps).add_(x).clamp_(0, 1)
         lowest = torch.full(x.shape[:1], -torch.finfo(x.dtype).max, dtype=x.dtype, device=x.device)
+        lower, upper = ball_bounds(x, self.eps) if self.norm == "linf" else (x[:, :0], x[:, :0])
         return Climb(
+            lower=lower,
+            upper=upper,
             x_adv=start,
             previous=start,
             direction=torch.zeros_like(x),
@@ -125,12 +133,17 @@ class Climber:
 
     def _move(self, x: Tensor, state: Climb, *, first: bool) -> None:
         here = state.x_adv
-        step = state.direction * state.step_size[:, None, None, None]
-        ahead = project(step.add_(here), x, self.eps, self.norm)
+        ahead = self._project(torch.addcmul(here, state.direction, state.step_size[:, None, None, None]), x, state)
         if not first:
-            drift = (here - state.previous).mul_(1 - MOMENTUM)
-            ahead = project(ahead.sub_(here).mul_(MOMENTUM).add_(drift).add_(here), x, self.eps, self.norm)
+            # here + alpha (ahead - here) + (1 - alpha) (here - previous), collected by points.
+            ahead = ahead.mul_(MOMENTUM).add_(here, alpha=2 * (1 - MOMENTUM)).sub_(state.previous, alpha=1 - MOMENTUM)
+            ahead = self._project(ahead, x, state)
         state.previous, state.x_adv = here, ahead
+
+    def _project(self, point: Tensor, x: Tensor, state: Climb) -> Tensor:
+        if self.norm == "linf":
+            return point.clamp_(state.lower, state.upper)
+        return project(point, x, self.eps, self.norm)
 
     def _loss_of(self, images: Images) -> RowLoss:
         y = images.y
@@ -138,7 +151,7 @@ class Climber:
             return lambda logits: cross_entropy(logits, y)
         if self.loss == "dlr":
             return lambda logits: dlr(logits, y)
-        goal = images.ranking[:, self.target]
+        goal = images.ranking.gather(1, images.target[:, None]).squeeze(1)
         return lambda logits: targeted_dlr(logits, y, goal)
 
     def _note_zero_gradients(self, images: Images, gradient: Tensor) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from fairbench.attacks.balls import Norm, lengths, unit_length
 from fairbench.attacks.hyperplanes import project_on_hyperplane
 from fairbench.attacks.network import Network
-from fairbench.attacks.rows import Images, Rows, choose
+from fairbench.attacks.rows import Images, Rows
 from fairbench.attacks.starts import keyed_normal, keyed_uniform
 
 ITERATIONS = 100
@@ -45,8 +45,10 @@ class Walker:
     """name of the attack, a key of the start."""
     restart: int = 0
     """number of the run; the first one starts at the image itself."""
-    target: int | None = None
-    """rank of the target among the wrong classes; None goes for the nearest linearised boundary."""
+    targeted: bool = False
+    """whether each row goes for its own target; else for the nearest linearised boundary."""
+    targets: int = 1
+    """so many of the likeliest wrong classes."""
     iterations: int = ITERATIONS
 
     def begin(self, images: Images) -> Walk:
@@ -63,9 +65,9 @@ class Walker:
         normal, value = self._boundary(network, images, state.point)
         point = step(images.x, state.point, normal, value, self.norm)
         crossed = network.logits(point).argmax(dim=1) != images.y
-        delta = point - images.x
-        inside = lengths(delta, self.norm) <= self.eps
-        state.point = choose(crossed, delta.mul_(BACKWARD).add_(images.x), point)
+        inside = lengths(point - images.x, self.norm) <= self.eps
+        share = torch.where(crossed, BACKWARD, 1.0).to(point.dtype)[:, None, None, None]
+        state.point = torch.lerp(images.x, point, share)
         return point, crossed & inside
 
     def last_points(self, images: Images, state: Walk) -> None:
@@ -74,9 +76,9 @@ class Walker:
     def _boundary(self, network: Network, images: Images, point: Tensor) -> tuple[Tensor, Tensor]:
         """Normal (B, D) and value (B,) at the point of the linear function whose zero is the boundary."""
         labels = images.y[:, None]
-        if self.target is None:
+        if not self.targeted:
             return _nearest_boundary(*network.jacobian(point), images.y, self.norm)
-        goals = images.ranking[:, self.target, None]
+        goals = images.ranking.gather(1, images.target[:, None])
         gradient, _, value = network.gradient(
             point, lambda logits: (logits.gather(1, goals) - logits.gather(1, labels)).squeeze(1)
         )
@@ -94,14 +96,14 @@ def step(x: Tensor, point: Tensor, normal: Tensor, value: Tensor, norm: Norm) ->
         norm: of the projections.
     """
     origin, here = x.flatten(1), point.flatten(1)
-    at_origin = value + (normal * (origin - here)).sum(dim=1)
+    at_origin = value + torch.linalg.vecdot(normal, origin - here)
     near = project_on_hyperplane(here, normal, value, norm)
     far = project_on_hyperplane(origin, normal, at_origin, norm)
     near_length, far_length = near.length.clamp(min=1e-8), far.length.clamp(min=1e-8)
     bias = (near_length / (near_length + far_length)).clamp_(max=LARGEST_BIAS)[:, None]
-    onward = near.movement.mul_(OVERSHOOT).add_(here).mul_(1 - bias)
-    homeward = far.movement.mul_(OVERSHOOT).add_(origin).mul_(bias)
-    return onward.add_(homeward).clamp_(0, 1).view_as(x)
+    onward = torch.add(here, near.movement, alpha=OVERSHOOT)
+    homeward = torch.add(origin, far.movement, alpha=OVERSHOOT)
+    return torch.lerp(onward, homeward, bias).clamp_(0, 1).view_as(x)
 
 
 def _nearest_boundary(gradients: Tensor, logits: Tensor, y: Tensor, norm: Norm) -> tuple[Tensor, Tensor]:

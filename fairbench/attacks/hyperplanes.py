@@ -39,9 +39,9 @@ def project_on_hyperplane(points: Tensor, normal: Tensor, excess: Tensor, norm: 
         excess: (B,), the linear function's value at the points; its zero is sought.
         norm: ``linf`` or ``l2``.
     """
-    # Boolean masks are slow on a CPU, so all choices below are arithmetic on numbers that are exactly 0 or 1.
+    # Comparisons and masks are slow on a CPU, so choices are made by numbers that are exactly -1, 0 or 1.
     heading = torch.sign(normal * torch.where(excess >= 0, -1.0, 1.0).to(normal.dtype)[:, None])
-    room = heading.clamp(min=0).sub_(heading * points)
+    room = heading.clamp(min=0).addcmul_(heading, points, value=-1)
     slope = normal.abs()
     if norm == "linf":
         scale = _root(slope, room, excess.abs())
@@ -58,18 +58,16 @@ def _root(weight: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
     """The least t >= 0 with sum_i weight_i min(t, reach_i) = amount, or a t beyond all reach where there is none.
 
     Newton from the left: on its way t only grows, and it stands still once the set of coordinates that are used up is
-    right. So more rounds for the sake of other rows change nothing in a row that is done.
+    right. A row that stands still is left alone, so that more rounds for the sake of other rows change nothing in it.
     """
-    stored = weight * reach
     t = torch.zeros_like(amount)
-    counted = torch.full_like(amount, -1)
+    steepness = torch.full_like(amount, -1)
     for _ in range(MOST_ROUNDS):
         free = (reach - t[:, None]).sign_().clamp_(min=0)
-        count = free.sum(dim=1)
-        if torch.equal(count, counted):
+        before, steepness = steepness, torch.linalg.vecdot(weight, free)
+        if torch.equal(steepness, before):
             break
-        steepness = (weight * free).sum(dim=1)
-        left = amount - free.neg_().add_(1).mul_(stored).sum(dim=1)
-        t = torch.maximum(t, torch.where(steepness > 0, left / steepness, torch.inf))
-        counted = count
+        reached = torch.linalg.vecdot(weight, torch.minimum(reach, t[:, None]))
+        onward = t + torch.where(steepness > 0, ((amount - reached) / steepness).clamp(min=0), torch.inf)
+        t = torch.where(steepness == before, t, onward)
     return t

@@ -32,19 +32,25 @@ def image_keys(seed: int, indices: Tensor, purpose: str, restart: int = 0) -> Te
     return _mixed(_mixed(indices * _COUNTER_STEP) ^ salt)
 
 
-def random_bits(keys: Tensor, counter: int) -> Tensor:
+def random_bits(keys: Tensor, counter: int | range) -> Tensor:
     """63 random bits for each key.
 
     Args:
-        keys: (B,) int64.
-        counter: number of the draw.
+        keys: (B,) int64, or (B, 1) for several draws at once.
+        counter: number of the draw, or numbers of T draws.
 
     Returns:
-        (B,) int64, at least 0.
+        (B,) or (B, T) int64, at least 0.
     """
+    if isinstance(counter, int):
+        return _mixed(keys + _offset(counter)) & 0x7FFF_FFFF_FFFF_FFFF
+    offsets = torch.tensor([_offset(number) for number in counter], device=keys.device)
+    return _mixed(keys + offsets) & 0x7FFF_FFFF_FFFF_FFFF
+
+
+def _offset(counter: int) -> int:
     offset = (counter + 1) * _COUNTER_STEP & 0xFFFF_FFFF_FFFF_FFFF
-    signed = offset - (1 << 64) if offset >> 63 else offset
-    return _mixed(keys + signed) & 0x7FFF_FFFF_FFFF_FFFF
+    return offset - (1 << 64) if offset >> 63 else offset
 
 
 def _mixed(z: Tensor) -> Tensor:
@@ -54,11 +60,11 @@ def _mixed(z: Tensor) -> Tensor:
     return z ^ ((z >> 31) & 0x1_FFFF_FFFF)
 
 
-def below(bits: Tensor, shift: int, limit: int) -> Tensor:
+def below(bits: Tensor, shift: int, limit: int | Tensor) -> Tensor:
     """A number in 0..limit-1 from 20 of the bits.
 
     Args:
-        bits: (B,) int64 of :func:`random_bits`.
+        bits: (...) int64 of :func:`random_bits`.
         shift: which bits, 0 to 43.
         limit: at most 2 ** 12, so that the bias stays under 1 in 256.
     """
@@ -69,12 +75,12 @@ def signs(bits: Tensor, shift: int, count: int) -> Tensor:
     """Independent signs, one bit each.
 
     Args:
-        bits: (B,) int64 of :func:`random_bits`.
+        bits: (...) int64 of :func:`random_bits`.
         shift: the first bit.
         count: at most ``63 - shift``.
 
     Returns:
-        (B, count) float32 of -1 and 1.
+        (..., count) float32 of -1 and 1.
     """
     picks = torch.arange(shift, shift + count, device=bits.device)
-    return ((bits[:, None] >> picks) & 1).float().mul_(2).sub_(1)
+    return ((bits[..., None] >> picks) & 1).float().mul_(2).sub_(1)

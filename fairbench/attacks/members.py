@@ -17,6 +17,24 @@ from fairbench.attacks.square_l2 import SquareL2
 from fairbench.attacks.square_search import SquareLinf
 
 
+@dataclass(frozen=True)
+class Version:
+    """A composition of members."""
+
+    members: tuple[str, ...]
+    restarts: int = 1
+    """of the untargeted gradient attacks."""
+    transformations: int = 1
+    """passes that a gradient is averaged over."""
+
+
+VERSIONS = {
+    "standard": Version(("apgd-ce", "apgd-t", "fab-t", "square")),
+    "plus": Version(("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"), restarts=5),
+    "rand": Version(("apgd-ce", "apgd-dlr"), transformations=20),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the members share."""
@@ -39,18 +57,18 @@ def searches(name: str, settings: Settings) -> Iterator[Search[Any]]:
         settings: of the evaluation.
     """
     ball = {"eps": settings.eps, "norm": settings.norm, "seed": settings.seed, "purpose": name}
-    targets = range(min(settings.targets, settings.classes - 1))
+    targets = min(settings.targets, settings.classes - 1)
     restarts = range(settings.restarts)
     if name == "apgd-ce":
         yield from (Climber(loss="ce", restart=restart, **ball) for restart in restarts)
     elif name == "apgd-dlr":
         yield from (Climber(loss="dlr", restart=restart, **ball) for restart in restarts)
     elif name == "apgd-t":
-        yield from (Climber(loss="dlr-targeted", restart=target, target=target, **ball) for target in targets)
+        yield Climber(loss="dlr-targeted", targets=targets, **ball)
     elif name == "fab":
         yield from (Walker(restart=restart, **ball) for restart in restarts)
     elif name == "fab-t":
-        yield from (Walker(target=target, **ball) for target in targets)
+        yield Walker(targeted=True, targets=targets, **ball)
     else:
         square = SquareLinf if settings.norm == "linf" else SquareL2
         yield square(settings.eps, settings.seed, settings.square_queries + 1)

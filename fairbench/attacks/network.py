@@ -1,8 +1,4 @@
-"""The network under attack, asked in micro-batches of one fixed shape.
-
-Libraries round differently for batches of different size, and a search amplifies the last bit. Every pass therefore
-has the same shape, padded where images are missing; then what is computed for an image depends on that image alone.
-"""
+"""The network under attack, asked in micro-batches whose sizes do not change what an image gets."""
 
 from __future__ import annotations
 
@@ -15,6 +11,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairbench.attacks.ascent import Logits
+from fairbench.attacks.shapes import sizes_for
 
 RowLoss = Callable[[Tensor], Tensor]
 """Logits (B, K) -> losses (B,)."""
@@ -40,16 +37,25 @@ class Network:
 
     model: Logits
     search: Logits
-    micro_batch: int
+    shapes: tuple[int, ...]
+    """sizes that a pass may have, rising; the last one is the micro-batch."""
+    transformations: int = 1
+    """passes that a gradient is averaged over, for networks that draw random numbers (EOT)."""
     passes: Passes = field(default_factory=Passes)
+
+    @property
+    def micro_batch(self) -> int:
+        """The size of a whole pass."""
+        return self.shapes[-1]
 
     def verdict_logits(self, x: Tensor) -> Tensor:
         """What the network under attack answers: (N, C, H, W) -> (N, K), any N above 0."""
         began = time.perf_counter()
-        extra = -len(x) % self.micro_batch
+        sizes = sizes_for(len(x), self.shapes)
+        extra = sum(sizes) - len(x)
         filled = torch.cat([x, x[:1].expand(extra, *x.shape[1:])]) if extra else x
         with torch.no_grad():
-            answers = torch.cat([self.model(part) for part in filled.split(self.micro_batch)])
+            answers = torch.cat([self.model(part) for part in filled.split(sizes)])
         self.passes.verdict += len(filled)
         self.passes.seconds += time.perf_counter() - began
         return answers[: len(x)]
@@ -59,7 +65,7 @@ class Network:
         return self.verdict_logits(x).argmax(dim=1)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits for the search: one micro-batch (B, C, H, W) -> (B, K)."""
+        """Logits for the search: (B, C, H, W) -> (B, K), B one of the shapes."""
         began = time.perf_counter()
         with torch.no_grad():
             answers = self.search(x)
@@ -71,27 +77,34 @@ class Network:
         """The gradient of a loss with respect to the images, for the search.
 
         Args:
-            x: (B, C, H, W), one micro-batch.
+            x: (B, C, H, W), B one of the shapes.
             loss: of each row, from the logits.
 
         Returns:
-            gradient (B, C, H, W), logits (B, K) and losses (B,), all detached.
+            gradient (B, C, H, W), logits (B, K) and losses (B,), all detached; means over the transformations.
         """
         began = time.perf_counter()
+        passes = [self._one_gradient(x, loss) for _ in range(self.transformations)]
+        self.passes.gradient += len(x) * self.transformations
+        self.passes.seconds += time.perf_counter() - began
+        if len(passes) == 1:
+            return passes[0]
+        gradient, logits, losses = (torch.stack(parts).mean(dim=0) for parts in zip(*passes, strict=True))
+        return gradient, logits, losses
+
+    def _one_gradient(self, x: Tensor, loss: RowLoss) -> tuple[Tensor, Tensor, Tensor]:
         images = x.detach().requires_grad_()
         with torch.enable_grad():
             logits = self.search(images)
             losses = loss(logits)
             (gradient,) = torch.autograd.grad(losses.sum(), images)
-        self.passes.gradient += len(x)
-        self.passes.seconds += time.perf_counter() - began
         return gradient.contiguous(), logits.detach(), losses.detach()
 
     def jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients of all logits with respect to the images, for the search.
 
         Args:
-            x: (B, C, H, W), one micro-batch.
+            x: (B, C, H, W), B one of the shapes.
 
         Returns:
             gradients (B, K, C * H * W) and logits (B, K), detached.
@@ -109,12 +122,13 @@ class Network:
         return torch.stack(rows, dim=1), logits.detach()
 
 
-def choose_micro_batch(model: Logits, example: Tensor) -> int:
+def choose_micro_batch(model: Logits, example: Tensor, precision: str = "float32") -> int:
     """A micro-batch that depends on the cost of the network and on nothing else.
 
     Args:
         model: the network.
         example: (1, C, H, W).
+        precision: of the search; a bfloat16 pass needs four times the work to be worth its start.
 
     Returns:
         a power of two: about 10 GFLOP of forward pass on a CPU, 4 to 128 images; 64 times the work on a GPU.
@@ -123,5 +137,7 @@ def choose_micro_batch(model: Logits, example: Tensor) -> int:
         model(example)
     on_cpu = example.device.type == "cpu"
     budget, lowest, highest = (10e9, 4, 128) if on_cpu else (640e9, 64, 1024)
+    if precision == "bfloat16":
+        budget *= 4
     images = budget / max(counter.get_total_flops(), 1)
     return int(min(max(2 ** int(torch.tensor(images).log2().floor()), lowest), highest))

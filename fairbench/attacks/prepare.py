@@ -40,6 +40,8 @@ def search_network(model: Logits, precision: Precision, example: Tensor) -> tupl
     try:
         candidate = _rounded(_folded(copy.deepcopy(model).requires_grad_(False), example[:1]), precision)
         difference = _difference(candidate, model, example)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as problem:  # foreign networks fail to copy, trace or round in ways that cannot be listed
         return model, [f"searched with the network itself: {type(problem).__name__}: {problem}"]
     if not difference <= TOLERANCE[precision]:

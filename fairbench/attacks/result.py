@@ -24,4 +24,5 @@ class AttackResult:
     checks: dict[str, Any] = field(default_factory=dict)
     """of the network: ``randomised``, ``probabilities``, ``dynamic``, ``classes``, ``logits_range`` (clean images),
     ``square_better`` and ``suspicion`` (a sentence, where Square broke what the attacks before it left), ``farthest``
-    (largest distance of an adversarial example), ``micro_batch``, ``search_precision``, ``threads``, ``notes``."""
+    (largest distance of an adversarial example), ``micro_batch``, ``shapes`` (sizes of a pass),
+    ``search_precision``, ``threads``, ``notes``."""

@@ -1,4 +1,4 @@
-"""What is known of the images in flight: tensors over the same rows, in batches of one fixed size."""
+"""What is known of the images in flight: tensors over the same rows, in batches of given sizes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class Images(Rows):
     """(B,) int64, positions in the tensors of the outcome."""
     ranking: Tensor
     """(B, K) int64, the wrong classes by falling clean logit; the last column is the label itself."""
+    target: Tensor
+    """(B,) int64, which of them a targeted attack goes for: its rank, 0 elsewhere."""
     alive: Tensor
     """(B,) bool: not broken so far."""
 
@@ -41,18 +43,18 @@ def take(rows: AnyRows, index: Tensor) -> AnyRows:
     return replace(rows, **chosen)
 
 
-def regroup(parts: list[AnyRows], index: Tensor, size: int) -> list[AnyRows]:
-    """Batches of one size from chosen rows of all batches.
+def regroup(parts: list[AnyRows], index: Tensor, sizes: list[int]) -> list[AnyRows]:
+    """Batches of given sizes from chosen rows of all batches.
 
     Args:
         parts: batches.
-        index: (B,) int64, rows counted through all batches; B a multiple of ``size``.
-        size: rows of each new batch.
+        index: (B,) int64, rows counted through all batches.
+        sizes: rows of each new batch; together B.
     """
     names = [item.name for item in fields(parts[0])]
     joined = {name: torch.cat([getattr(part, name) for part in parts]).index_select(0, index) for name in names}
-    pieces = {name: tensor.split(size) for name, tensor in joined.items()}
-    return [replace(parts[0], **{name: pieces[name][at] for name in names}) for at in range(len(index) // size)]
+    pieces = {name: tensor.split(sizes) for name, tensor in joined.items()}
+    return [replace(parts[0], **{name: pieces[name][at] for name in names}) for at in range(len(sizes))]
 
 
 def choose(flags: Tensor, new: Tensor, old: Tensor) -> Tensor:

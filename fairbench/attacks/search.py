@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fairbench.attacks.network import Network
 from fairbench.attacks.rows import Images, Rows, regroup, take
+from fairbench.attacks.shapes import sizes_for
 
 State = TypeVar("State", bound=Rows)
 
@@ -19,6 +20,8 @@ class Search(Protocol[State]):
 
     iterations: int
     """how often every image is advanced."""
+    targets: int
+    """how many rows an image has, one for each class that it is driven to."""
 
     def begin(self, images: Images) -> State:
         """The state before the first iteration."""
@@ -51,39 +54,46 @@ class _Part(Generic[State]):
     state: State
 
 
-def in_batches(images: Images, rows: Tensor, size: int) -> list[Images]:
-    """Padded batches of one size.
+def in_batches(images: Images, rows: Tensor, network: Network, *, targets: int) -> list[Images]:
+    """Batches as the network takes them, the last one padded.
 
     Args:
         images: all of them.
         rows: (B,) int64, which ones; B above 0.
-        size: rows of each batch.
+        network: gives the sizes.
+        targets: an image is there so often, in a row, with targets of falling rank.
     """
-    extra = -len(rows) % size
-    padded = take(images, torch.cat([rows, rows[-1:].expand(extra)]))
-    padded.alive[len(rows) :] = False
-    return regroup([padded], torch.arange(len(rows) + extra, device=rows.device), size)
+    count = len(rows) * targets
+    sizes = sizes_for(count, network.shapes)
+    repeated = rows.repeat_interleave(targets)
+    padded = take(images, torch.cat([repeated, rows[-1:].expand(sum(sizes) - count)]))
+    padded.target[:count] = torch.arange(targets, device=rows.device).repeat(len(rows))
+    padded.alive[count:] = False
+    return regroup([padded], torch.arange(len(padded.row), device=rows.device), sizes)
 
 
 def run(search: Search[State], network: Network, outcome: Outcome, batches: list[Images]) -> None:
     """Run a search on batches of images until all are broken or its iterations are over.
 
+    All rows of an image advance together, and the first one that breaks it, in case of a tie the one of the likeliest
+    target, is its adversarial example.
+
     Args:
         search: the attack.
-        network: asked in batches of its fixed size.
+        network: asked in batches of its sizes.
         outcome: where broken images are written.
         batches: as :func:`in_batches` makes them.
     """
     parts = [_Part(images, search.begin(images)) for images in batches]
     for iteration in range(search.iterations):
-        parts = _without_broken(parts, network.micro_batch)
-        if not parts:
-            return
         found = []
         for part in parts:
             points, fools = search.advance(network, part.images, part.state, iteration)
             found.append((points, fools & part.images.alive))
-        _judge(parts, found, network, outcome)
+        if _judge(parts, found, network, outcome):
+            parts = _without_broken(parts, network)
+            if not parts:
+                return
     found = []
     for part in parts:
         if (points := search.last_points(part.images, part.state)) is not None:
@@ -92,33 +102,41 @@ def run(search: Search[State], network: Network, outcome: Outcome, batches: list
         _judge(parts, found, network, outcome)
 
 
-def _judge(parts: list[_Part[State]], found: list[tuple[Tensor, Tensor]], network: Network, outcome: Outcome) -> None:
-    flags = torch.cat([fools for _, fools in found])
-    rows = flags.nonzero().squeeze(1)
+def _judge(parts: list[_Part[State]], found: list[tuple[Tensor, Tensor]], network: Network, outcome: Outcome) -> bool:
+    """Whether an image was broken."""
+    rows = torch.cat([fools for _, fools in found]).nonzero().squeeze(1)
     if not len(rows):
-        return
-    size = network.micro_batch
+        return False
     candidates = torch.cat([points[fools] for points, fools in found])
     labels = torch.cat([part.images.y for part in parts])[rows]
     places = torch.cat([part.images.row for part in parts])[rows]
-    broken = network.verdict(candidates) != labels
-    for number, part in enumerate(parts):
-        here = broken & (rows // size == number)
-        part.images.alive[rows[here] % size] = False
-    outcome.x_adv[places[broken]] = candidates[broken]
-    outcome.robust[places[broken]] = False
+    broken = (network.verdict(candidates) != labels).nonzero().squeeze(1)
+    if not len(broken):
+        return False
+    # Several rows of an image can break it at once; the first of them counts.
+    nobody = len(candidates)
+    first = torch.full(outcome.robust.shape, nobody, device=broken.device)
+    first.scatter_reduce_(0, places[broken], broken, "amin")
+    hit = (first < nobody).nonzero().squeeze(1)
+    outcome.x_adv[hit] = candidates[first[hit]]
+    outcome.robust[hit] = False
+    for part in parts:
+        part.images.alive &= outcome.robust[part.images.row]
+    return True
 
 
-def _without_broken(parts: list[_Part[State]], size: int) -> list[_Part[State]]:
+def _without_broken(parts: list[_Part[State]], network: Network) -> list[_Part[State]]:
+    """The same parts until fewer rows hold all that are left."""
     alive = torch.cat([part.images.alive for part in parts])
-    living = int(alive.sum())
-    if -(-living // size) == len(parts):
-        return parts
-    if not living:
-        return []
     keep = alive.nonzero().squeeze(1)
-    index = torch.cat([keep, keep[-1:].expand(-living % size)])
-    images = regroup([part.images for part in parts], index, size)
-    states = regroup([part.state for part in parts], index, size)
-    images[-1].alive[size - (-living % size) :] = False
+    if not len(keep):
+        return []
+    sizes = sizes_for(len(keep), network.shapes)
+    extra = sum(sizes) - len(keep)
+    if sum(sizes) == len(alive):
+        return parts
+    index = torch.cat([keep, keep[-1:].expand(extra)])
+    images = regroup([part.images for part in parts], index, sizes)
+    states = regroup([part.state for part in parts], index, sizes)
+    images[-1].alive[sizes[-1] - extra :] = False
     return [_Part(*pair) for pair in zip(images, states, strict=True)]

@@ -29,6 +29,7 @@ class SquareL2:
     seed: int
     iterations: int
     """queries per image."""
+    targets: int = 1
 
     def begin(self, images: Images) -> Search:
         """Tiles of a positive and a negative bump each, with random signs and directions."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from fairbench.losses.per_sample import margin
 FIRST_SHARE = 0.8
 """p: the share of the pixels that the first squares cover."""
 STRIPE_BITS = 60
+DRAWN_AHEAD = 64
+"""queries whose random numbers are drawn together."""
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """queries after which the share is halved."""
 
@@ -36,6 +39,16 @@ class Search(Rows):
     """(B,) of the random numbers."""
 
 
+@dataclass
+class Squares(Search):
+    """The same, with what was drawn ahead."""
+
+    corners: Tensor
+    """(B, T) first pixels of the squares of the next T queries."""
+    shifts: Tensor
+    """(B, T, C) how the channels change there: plus or minus the radius."""
+
+
 def square_side(query: int, height: int, width: int) -> int:
     """The side of the square that a query changes, in pixels."""
     share = FIRST_SHARE / 2 ** sum(query > end for end in HALVINGS)
@@ -50,8 +63,9 @@ class SquareLinf:
     seed: int
     iterations: int
     """queries per image."""
+    targets: int = 1
 
-    def begin(self, images: Images) -> Search:
+    def begin(self, images: Images) -> Squares:
         """Vertical stripes of plus and minus the radius."""
         x = images.x
         _, channels, _, width = x.shape
@@ -61,29 +75,40 @@ class SquareLinf:
         stripes = drawn[:, : channels * width].reshape(-1, channels, 1, width).to(x.dtype)
         best = (x + self.eps * stripes).clamp_(0, 1).flatten(1)
         lowest = torch.full(x.shape[:1], -torch.inf, dtype=x.dtype, device=x.device)
-        return Search(best, lowest, keys)
+        return Squares(best, lowest, keys, corners=keys[:, None], shifts=x[:, :1, :0, 0])
 
-    def advance(self, network: Network, images: Images, state: Search, iteration: int) -> tuple[Tensor, Tensor]:
+    def advance(self, network: Network, images: Images, state: Squares, iteration: int) -> tuple[Tensor, Tensor]:
         """Ask about one change and keep it where the margin grows."""
         x = images.x
         if not iteration:
             state.score = margin(network.logits(state.best.view_as(x)), images.y)
-            return state.best.view_as(x).clone(), state.score >= 0
-        _, channels, height, width = x.shape
-        side = square_side(iteration - 1, height, width)
-        bits = random_bits(state.keys, iteration)
-        pixels = square_pixels(bits, side, channels, height, width)
-        shift = signs(bits, 40, channels).to(x.dtype).mul_(self.eps).repeat_interleave(side * side, dim=1)
-        changed = x.flatten(1).gather(1, pixels).add_(shift).clamp_(0, 1)
+            return state.best.view_as(x), state.score >= 0
+        block, place = divmod(iteration - 1, DRAWN_AHEAD)
+        if not place:
+            self._draw(x, state, range(block * DRAWN_AHEAD + 1, (block + 1) * DRAWN_AHEAD + 1))
+        channels, height, width = x.shape[1:]
+        offsets = square_offsets(square_side(iteration - 1, height, width), channels, height, width, x.device)
+        pixels = state.corners[:, place, None] + offsets
+        changed = x.flatten(1).gather(1, pixels).view(len(x), channels, -1)
+        changed = changed.add_(state.shifts[:, place, :, None]).clamp_(0, 1).flatten(1)
         before = state.best.gather(1, pixels)
-        points = state.best.scatter(1, pixels, changed)
-        score = margin(network.logits(points.view_as(x)), images.y)
+        # In place, and taken back where it did not help: the squares are small, the images are not.
+        state.best.scatter_(1, pixels, changed)
+        score = margin(network.logits(state.best.view_as(x)), images.y)
         better = score > state.score
-        state.best = points.scatter(1, pixels, choose(better, changed, before))
+        state.best.scatter_(1, pixels, choose(better, changed, before))
         state.score = torch.maximum(score, state.score)
-        return points.view_as(x), better & (score >= 0)
+        return state.best.view_as(x), better & (score >= 0)
 
-    def last_points(self, images: Images, state: Search) -> Tensor:
+    def _draw(self, x: Tensor, state: Squares, iterations: range) -> None:
+        """The squares of the next iterations at once."""
+        channels, height, width = x.shape[1:]
+        bits = random_bits(state.keys[:, None], iterations)
+        sides = torch.tensor([square_side(number - 1, height, width) for number in iterations], device=x.device)
+        state.corners = first_pixels(bits, sides, height, width)
+        state.shifts = signs(bits, 40, channels).to(x.dtype) * self.eps
+
+    def last_points(self, images: Images, state: Squares) -> Tensor:
         """The points of the highest margin."""
         return state.best.view_as(images.x)
 
@@ -102,9 +127,27 @@ def square_pixels(bits: Tensor, side: int, channels: int, height: int, width: in
         (B, C * side * side) int64, positions in the flattened image. As in the reference implementation the last
         row and column are never the first of a square.
     """
-    top = below(bits, 0, max(height - side, 1))
-    left = below(bits, 20, max(width - side, 1))
-    line = torch.arange(side, device=bits.device)
-    plane = torch.arange(channels, device=bits.device) * (height * width)
-    offsets = (plane[:, None, None] + line[:, None] * width + line).flatten()
-    return (top * width + left)[:, None] + offsets
+    corners = first_pixels(bits, torch.tensor(side, device=bits.device), height, width)
+    return corners[:, None] + square_offsets(side, channels, height, width, bits.device)
+
+
+def first_pixels(bits: Tensor, sides: Tensor, height: int, width: int) -> Tensor:
+    """Where the random squares begin, in the first channel: int64 like ``bits``.
+
+    Args:
+        bits: (..., T) int64, of which 40 are used.
+        sides: (T,) or (), of the squares.
+        height: of the image.
+        width: of the image.
+    """
+    top = below(bits, 0, (height - sides).clamp(min=1))
+    left = below(bits, 20, (width - sides).clamp(min=1))
+    return top * width + left
+
+
+@lru_cache(maxsize=256)
+def square_offsets(side: int, channels: int, height: int, width: int, device: torch.device) -> Tensor:
+    """From the first pixel of a square to all of them, in all channels: (C * side * side,) int64."""
+    line = torch.arange(side, device=device)
+    plane = torch.arange(channels, device=device) * (height * width)
+    return (plane[:, None, None] + line[:, None] * width + line).flatten()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def keyed_generator(seed: int, index: int, purpose: str, restart: int = 0) -> np
     return np.random.Generator(np.random.Philox(key=[int.from_bytes(digest[:8], "little"), index]))
 
 
-def keyed_uniform(x: Tensor, *, seed: int, indices: Tensor, purpose: str, restart: int = 0) -> Tensor:
+def keyed_uniform(x: Tensor, *, seed: int, indices: Tensor, purpose: str, restart: int | Tensor = 0) -> Tensor:
     """Noise in [-1, 1], drawn image by image: batches, order and resume do not change it.
 
     Args:
@@ -58,20 +59,19 @@ def keyed_uniform(x: Tensor, *, seed: int, indices: Tensor, purpose: str, restar
         seed: the seed of the evaluation.
         indices: (B,) int64, positions in the whole split.
         purpose: the attack's name.
-        restart: number of the restart.
+        restart: number of the restart, one for all or (B,) int64.
 
     Returns:
         (B, C, H, W) like x.
     """
     rows = [
-        keyed_generator(seed, index, purpose, restart).random(x.shape[1:], dtype=np.float32)
-        for index in indices.tolist()
+        generator.random(x.shape[1:], dtype=np.float32) for generator in _generators(seed, indices, purpose, restart)
     ]
     noise = np.stack(rows) if rows else np.empty(x.shape, dtype=np.float32)
     return torch.from_numpy(noise * 2 - 1).to(device=x.device, dtype=x.dtype)
 
 
-def keyed_normal(x: Tensor, *, seed: int, indices: Tensor, purpose: str, restart: int = 0) -> Tensor:
+def keyed_normal(x: Tensor, *, seed: int, indices: Tensor, purpose: str, restart: int | Tensor = 0) -> Tensor:
     """Standard normal noise, drawn image by image as ``keyed_uniform`` does.
 
     Args:
@@ -79,14 +79,20 @@ def keyed_normal(x: Tensor, *, seed: int, indices: Tensor, purpose: str, restart
         seed: the seed of the evaluation.
         indices: (B,) int64, positions in the whole split.
         purpose: the attack's name.
-        restart: number of the restart.
+        restart: number of the restart, one for all or (B,) int64.
 
     Returns:
         (B, C, H, W) like x.
     """
-    rows = [keyed_generator(seed, index, purpose, restart).standard_normal(x.shape[1:]) for index in indices.tolist()]
+    rows = [generator.standard_normal(x.shape[1:]) for generator in _generators(seed, indices, purpose, restart)]
     noise = np.stack(rows) if rows else np.empty(x.shape)
     return torch.from_numpy(noise).to(device=x.device, dtype=x.dtype)
+
+
+def _generators(seed: int, indices: Tensor, purpose: str, restart: int | Tensor) -> Iterator[np.random.Generator]:
+    restarts = restart.tolist() if isinstance(restart, Tensor) else [restart] * len(indices)
+    for index, number in zip(indices.tolist(), restarts, strict=True):
+        yield keyed_generator(seed, index, purpose, number)
 
 
 def keyed_start(

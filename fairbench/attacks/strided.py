@@ -62,7 +62,7 @@ class PhaseConv(nn.Module):
     def _phases_of(self, weight: Tensor) -> Tensor:
         outputs, inputs = weight.shape[:2]
         blocks = weight.reshape(outputs, inputs, self.taps, self.stride, self.taps, self.stride).flip(2).flip(4)
-        return blocks.permute(3, 5, 1, 0, 2, 4).reshape(-1, outputs, self.taps, self.taps)
+        return blocks.permute(1, 3, 5, 0, 2, 4).reshape(-1, outputs, self.taps, self.taps)
 
 
 class _PhaseConv(torch.autograd.Function):
@@ -73,31 +73,12 @@ class _PhaseConv(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        layer, stride = ctx.layer, ctx.layer.stride
+        layer = ctx.layer
         phases = F.conv2d(gradients[0], layer.phases, padding=layer.taps - 1)
-        batch, channels, rows, columns = phases.shape
-        split = phases.view(batch, stride, stride, channels // stride**2, rows, columns)
-        pixels = _empty_like_format(phases, channels // stride**2, ctx.size)
-        for row in range(stride):
-            for column in range(stride):
-                (phase_row, down), (phase_column, right) = (
-                    divmod(offset + layer.padding, stride)[::-1] for offset in (row, column)
-                )
-                target = pixels[:, :, row::stride, column::stride]
-                source = split[:, phase_row, phase_column, :, down:, right:]
-                # Rows and columns that no window reaches receive nothing.
-                height, width = (min(a, b) for a, b in zip(target.shape[2:], source.shape[2:], strict=True))
-                target[:, :, :height, :width] = source[:, :, :height, :width]
-                if target.shape[2:] != (height, width):
-                    target[:, :, height:] = 0
-                    target[:, :, :, width:] = 0
-        return pixels, None
-
-
-def _empty_like_format(features: Tensor, channels: int, size: torch.Size) -> Tensor:
-    # With one channel both formats are one, and the plain one keeps the strides simple.
-    spread = channels > 1 and features.is_contiguous(memory_format=torch.channels_last)
-    layout = torch.channels_last if spread else torch.contiguous_format
-    return torch.empty(
-        len(features), channels, *size, dtype=features.dtype, device=features.device, memory_format=layout
-    )
+        pixels = F.pixel_shuffle(phases, layer.stride)
+        (height, width), padding = ctx.size, layer.padding
+        # Rows and columns at the end that no window reaches receive nothing.
+        below, right = (max(size + padding - have, 0) for size, have in zip(ctx.size, pixels.shape[2:], strict=True))
+        if below or right:
+            pixels = F.pad(pixels, (0, right, 0, below))
+        return pixels[:, :, padding : padding + height, padding : padding + width], None

@@ -23,6 +23,8 @@ def checked_batch(
         norm: one of ``NORMS``.
         indices: (N,) integers or None.
     """
+    if norm == "l1":
+        raise ValueError("norm l1 is not built: these attacks know linf and l2; the reference package attacks in l1.")
     if norm not in NORMS:
         raise ValueError(f"expected norm to be one of {', '.join(NORMS)}, got {norm!r}.")
     if not (math.isfinite(eps) and eps >= 0):

@@ -16,6 +16,8 @@ def climb_of(losses, step=1.0):
     first = torch.tensor([losses[0]])
     point = torch.zeros(1, 1, 1, 1)
     state = Climb(
+        lower=point,
+        upper=point,
         x_adv=point,
         previous=point,
         direction=point,
@@ -102,8 +104,8 @@ def test_the_best_point_is_no_worse_than_the_start_and_inside(digits, norm):
     x, y = digits.x[:32], digits.y[:32]
     eps = digits.eps if norm == "linf" else 1.0
     rows = torch.arange(32)
-    network = Network(digits.network, digits.network, 32)
-    images = Images(x, y, rows, rows, torch.zeros(32, 10, dtype=torch.long), torch.ones(32, dtype=torch.bool))
+    network = Network(digits.network, digits.network, (32,))
+    images = Images(x, y, rows, rows, torch.zeros(32, 10, dtype=torch.long), rows * 0, torch.ones(32, dtype=torch.bool))
     climber = Climber(loss="ce", eps=eps, norm=norm, seed=0, purpose="apgd-ce")
     state = climber.begin(images)
     with torch.no_grad():

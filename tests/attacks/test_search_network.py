@@ -157,6 +157,7 @@ def test_the_micro_batch_follows_the_cost_of_the_network_alone():
     large = nn.Sequential(nn.Conv2d(3, 256, 3, padding=1), nn.Conv2d(256, 256, 3, padding=1))
     assert choose_micro_batch(small, x) == 128
     assert choose_micro_batch(large, x) == 8
+    assert choose_micro_batch(large, x, "bfloat16") == 32
 
 
 def test_a_plain_network_raises_no_suspicion(digits):

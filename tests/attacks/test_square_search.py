@@ -15,7 +15,9 @@ from fairbench.attacks.square_search import SquareLinf, square_pixels, square_si
 
 def images_of(x, y):
     rows = torch.arange(len(y))
-    return Images(x, y, rows, rows, torch.zeros(len(y), 10, dtype=torch.long), torch.ones(len(y), dtype=torch.bool))
+    return Images(
+        x, y, rows, rows, torch.zeros(len(y), 10, dtype=torch.long), rows * 0, torch.ones(len(y), dtype=torch.bool)
+    )
 
 
 def test_sides_follow_the_published_schedule():
@@ -59,7 +61,7 @@ def test_draws_are_uniform_and_belong_to_the_image():
 def test_the_margin_never_falls_and_points_stay_inside(digits, kind, eps):
     x, y = digits.x[:24], digits.y[:24]
     search, images = kind(eps, 0, 60), images_of(x, y)
-    network = Network(digits.network, digits.network, 24)
+    network = Network(digits.network, digits.network, (24,))
     state = search.begin(images)
     scores = []
     for iteration in range(60):
@@ -85,7 +87,7 @@ def test_the_margin_never_falls_and_points_stay_inside(digits, kind, eps):
 def test_a_linf_change_is_plus_or_minus_the_radius(digits):
     x, y = digits.x[:6], digits.y[:6]
     search, images = SquareLinf(0.1, 0, 5), images_of(x, y)
-    network = Network(digits.network, digits.network, 6)
+    network = Network(digits.network, digits.network, (6,))
     state = search.begin(images)
     for iteration in range(5):
         points, _ = search.advance(network, images, state, iteration)

@@ -1,0 +1,152 @@
+"""The members of AutoAttack one after the other, each on the images that the ones before it left."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fairbench.attacks.ascent import Logits
+from fairbench.attacks.balls import Norm, lengths
+from fairbench.attacks.checks import square_is_better, square_suspicion
+from fairbench.attacks.meeting import meet
+from fairbench.attacks.members import LEAST_CLASSES, Settings, Version, class_counts, searches
+from fairbench.attacks.network import Network, Passes
+from fairbench.attacks.prepare import Precision
+from fairbench.attacks.result import AttackResult
+from fairbench.attacks.rows import Images
+from fairbench.attacks.search import Outcome, in_batches, run
+from fairbench.attacks.validation import check_answer
+
+CONTAINMENT = 1e-6
+"""how far an adversarial example may lie outside ball or box: rounding, nothing more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What is asked for; the fields are those of ``autoattack``."""
+
+    composition: Version
+    eps: float
+    norm: Norm
+    seed: int
+    batch_size: int
+    square_queries: int
+    search_precision: Precision
+    micro_batch: int
+
+
+def attack(call: Call, model: Logits, x: Tensor, y: Tensor, indices: Tensor | None) -> AttackResult:
+    """One call of AutoAttack.
+
+    Args:
+        call: what is asked for.
+        model: the network under attack.
+        x: (N, C, H, W) in [0, 1], in the type of the network's weights, N above 0.
+        y: (N,) int64.
+        indices: (N,) int64, keys of the noise; 0..N-1 when None.
+
+    Raises:
+        ValueError: the network's answers are not as expected.
+        ArithmeticError: an adversarial example left the ball or the box.
+    """
+    # A network that draws random numbers draws from a stream of its own, which begins with the seed.
+    with torch.random.fork_rng([x.device] if x.is_cuda else []):
+        torch.manual_seed(call.seed)
+        network, checks = meet(
+            model,
+            x,
+            precision=call.search_precision,
+            micro_batch=call.micro_batch,
+            transformations=call.composition.transformations,
+        )
+        logits = network.verdict_logits(x)
+        check_answer(logits, len(x), int(y.max()))
+        predicted = logits.argmax(dim=1)
+        outcome = Outcome(x.clone(), predicted == y)
+        log = _all_members(call, network, outcome, _images(x, y, logits, indices))
+        broken = ((predicted == y) & ~outcome.robust).nonzero().squeeze(1)
+        if len(broken):
+            predicted[broken] = network.verdict(outcome.x_adv[broken])
+    by_member = {name: entry["broken"] for name, entry in log.items()}
+    checks |= {
+        "classes": logits.shape[1],
+        "logits_range": [float(logits.min()), float(logits.max())],
+        "square_better": square_is_better(by_member, len(x)),
+        "suspicion": square_suspicion(by_member, len(x)),
+        "farthest": _farthest(outcome.x_adv[broken], x[broken], call.eps, call.norm),
+    }
+    return AttackResult(outcome.x_adv, outcome.robust, predicted, log, checks)
+
+
+def _images(x: Tensor, y: Tensor, logits: Tensor, indices: Tensor | None) -> Images:
+    rows = torch.arange(len(x), device=x.device)
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    return Images(
+        x=x,
+        y=y,
+        index=rows if indices is None else indices.to(rows),
+        row=rows,
+        ranking=others.argsort(dim=1, descending=True, stable=True),
+        target=torch.zeros_like(rows),
+        alive=torch.ones_like(rows, dtype=torch.bool),
+    )
+
+
+def _all_members(call: Call, network: Network, outcome: Outcome, images: Images) -> dict[str, dict[str, Any]]:
+    settings = Settings(
+        eps=call.eps,
+        norm=call.norm,
+        seed=call.seed,
+        classes=images.ranking.shape[1],
+        square_queries=call.square_queries,
+        restarts=call.composition.restarts,
+    )
+    return {
+        name: _one_member(name, network, outcome, images, settings=settings, batch_size=call.batch_size)
+        for name in call.composition.members
+    }
+
+
+def _one_member(
+    name: str, network: Network, outcome: Outcome, images: Images, *, settings: Settings, batch_size: int
+) -> dict[str, Any]:
+    began = time.perf_counter()
+    network.passes = Passes()
+    notes, zero_gradient = [], []
+    attacked = outcome.robust.nonzero().squeeze(1)
+    needed = LEAST_CLASSES.get(name, 2)
+    if settings.classes < needed:
+        notes.append(f"left out: its loss needs {needed} classes, the network has {settings.classes}")
+        attacked = attacked[:0]
+    in_flight = -(-batch_size // network.micro_batch) * network.micro_batch
+    for search in searches(name, settings):
+        living = attacked[outcome.robust[attacked]]
+        for rows in living.split(max(in_flight // search.targets, 1)) if len(living) else ():
+            run(search, network, outcome, in_batches(images, rows, network, targets=search.targets))
+        zero_gradient += getattr(search, "zero_gradient", [])
+    return {
+        "attacked": len(attacked),
+        "attacked_by_class": class_counts(images.y, [attacked], settings.classes),
+        "broken": len(attacked) - int(outcome.robust[attacked].sum()),
+        "zero_gradient": class_counts(images.y, zero_gradient, settings.classes),
+        "seconds": time.perf_counter() - began,
+        "passes": asdict(network.passes),
+        "notes": notes,
+    }
+
+
+def _farthest(x_adv: Tensor, x: Tensor, eps: float, norm: Norm) -> float:
+    if not len(x):
+        return 0.0
+    farthest = float(lengths(x_adv - x, norm).max())
+    low, high = float(x_adv.min()), float(x_adv.max())
+    if not (farthest <= eps + CONTAINMENT and low >= -CONTAINMENT and high <= 1 + CONTAINMENT):
+        raise ArithmeticError(
+            f"an adversarial example left the ball or the box: distance {farthest:.8g} of {eps:.8g}, "
+            f"pixels {low:.8g}..{high:.8g}."
+        )
+    return farthest
