@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fairbench.allocator import keep_freed_memory
 from fairbench.attacks.network import choose_micro_batch
 from fairbench.attacks.prepare import Precision
 from fairbench.data import CorruptionSource, Dataset, Split, corruption_source, to_unit
@@ -20,6 +21,7 @@ from fairbench.evaluation.journal import JOURNAL_NAME, Journal, open_journal
 from fairbench.evaluation.material import Material, material_of
 from fairbench.evaluation.network import FixedShape, borrowed, probe
 from fairbench.evaluation.predictions import PREDICTIONS_NAME, write_predictions
+from fairbench.evaluation.replicas import replicate
 from fairbench.evaluation.result import Evaluation, evaluation_of, predictions_of
 from fairbench.evaluation.runner import Runner, Shape
 from fairbench.evaluation.uploaded import UploadedExamples, read_uploaded, strongest_known, uploaded_condition
@@ -49,7 +51,7 @@ def evaluate(
     search_precision: Precision = "float32",
     corrupted: Path | str | None = None,
     adversarial: Path | str | None = None,
-    device: torch.device | str | None = None,
+    device: torch.device | str | Sequence[torch.device | str] | None = None,
     out: Path | str | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
@@ -78,7 +80,8 @@ def evaluate(
             What is not there is generated.
         adversarial: file of adversarial examples that were made elsewhere, as ``evaluation.uploaded`` reads them; adds
             the conditions ``external`` and ``strongest``.
-        device: where to compute; None is where the model is.
+        device: where to compute; None is where the model is. Several share the images: the first one with the model
+            itself, the others with copies; a model that draws random numbers needs a single one.
         out: folder for ``predictions.npz`` and the journal; a call with the same folder does only what is missing
             and keeps the conditions that are there. None keeps nothing.
         fresh: forget what the folder has.
@@ -112,7 +115,11 @@ def evaluate(
     ]
     uploaded = read_uploaded(Path(adversarial), material, eps) if adversarial is not None else None
     progress = progress or Silent()
-    with borrowed(model, device) as place:
+    devices = [device] if device is None or isinstance(device, str | torch.device) else list(device)
+    if not devices:
+        raise UsageError("device = []: there is no device to compute on; name one or more, or give None")
+    keep_freed_memory()
+    with borrowed(model, devices[0]) as place:
         # Everything that can be refused is, before anything is written.
         image = to_unit(material.images[:1].to(place))
         probe(FixedShape(model, _PROBE_BATCH), image, material.num_classes)
@@ -120,10 +127,9 @@ def evaluate(
         with claimed(Path(out), _LOCK_NAME, progress) if out is not None else nullcontext() as folder:
             journal = _journal(folder, identity, fresh=fresh)
             runner = Runner(
-                model=model,
+                replicas=replicate(model, [place, *(torch.device(str(other)) for other in devices[1:])]),
                 material=material,
-                device=place,
-                shape=Shape.at_least(batch_size, choose_micro_batch(model, image)),
+                shape=Shape.at_least(batch_size, choose_micro_batch(model, image, search_precision)),
                 journal=journal,
                 progress=progress,
             )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fairbench.data import to_unit
 from fairbench.errors import WorkError
@@ -16,9 +15,9 @@ from fairbench.evaluation.battery import Condition
 from fairbench.evaluation.journal import ConditionLog, Journal
 from fairbench.evaluation.material import Material
 from fairbench.evaluation.network import FixedShape
+from fairbench.evaluation.replicas import Replica, share
+from fairbench.evaluation.verdicts import Verdicts, verdicts
 from fairbench.progress import Bar, Progress
-
-_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +42,9 @@ class Shape:
 class Runner:
     """Everything that the conditions of one evaluation share."""
 
-    model: nn.Module
+    replicas: tuple[Replica, ...]
+    """the model on each device; they share the images."""
     material: Material
-    device: torch.device
     shape: Shape
     journal: Journal
     progress: Progress
@@ -83,8 +82,8 @@ class Runner:
             except torch.OutOfMemoryError as error:
                 if shape.micro_batch == 1:
                     raise WorkError(
-                        f"{condition.name}: not even one image at a time fits into the memory of {self.device}; "
-                        "use another device with --device"
+                        f"{condition.name}: not even one image at a time fits into the memory of "
+                        f"{self.replicas[0].device}; use another device with --device"
                     ) from error
                 log = self._open(condition, indices, shape.halved())
                 self.progress.say(
@@ -108,77 +107,28 @@ class Runner:
         )
 
     def _finish(self, condition: Condition, positions: Tensor, shape: Shape, log: ConditionLog) -> None:
-        logits_of = FixedShape(self.model, shape.micro_batch)
         labels = self.material.labels[positions].numpy()
+        left = positions[len(log.predicted) :]
+        batches = left.split(shape.batch_size) if len(left) else ()
+
+        def attack(replica: Replica, batch: Tensor) -> tuple[Verdicts, float]:
+            began = time.perf_counter()
+            found = self._verdicts(condition, replica, shape, batch)
+            return found, time.perf_counter() - began
+
         with self.progress.bar(condition.name, len(positions)) as bar:
             _advance(bar, len(log.predicted), log.predicted, labels)
-            for start in range(len(log.predicted), len(positions), shape.batch_size):
-                batch = positions[start : start + shape.batch_size]
-                began = time.perf_counter()
-                answers, checks = self._answers(condition, logits_of, batch)
-                self.journal.add_batch(condition.name, answers.tolist(), time.perf_counter() - began, checks)
-                _advance(bar, len(batch), log.predicted, labels)
+            for (answers, checks), seconds in share(self.replicas, batches, attack):
+                self.journal.add_batch(condition.name, answers.tolist(), seconds, checks)
+                _advance(bar, len(answers), log.predicted, labels)
 
-    def _answers(self, condition: Condition, logits_of: FixedShape, batch: Tensor) -> Verdicts:
+    def _verdicts(self, condition: Condition, replica: Replica, shape: Shape, batch: Tensor) -> Verdicts:
         seed = int(condition.settings.get("seed", 0)) + int(batch[0])
-        x = to_unit(self.material.images[batch.to(self.material.images.device)].to(self.device))
-        y = self.material.labels[batch].to(self.device)
+        x = to_unit(self.material.images[batch.to(self.material.images.device)].to(replica.device))
+        y = self.material.labels[batch].to(replica.device)
         torch.manual_seed(seed)  # for networks that draw; attacks are keyed by image
-        return verdicts(condition, logits_of, x, y, batch.to(self.device))
-
-
-class Verdicts(NamedTuple):
-    """What the model answers to a batch under a condition."""
-
-    answers: Tensor
-    """(B,) int64."""
-    checks: dict[str, Any] | None = None
-    """of a search."""
-
-
-def verdicts(condition: Condition, logits_of: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Verdicts:
-    """What the float32 model answers to each image under a condition.
-
-    An image that is misclassified as it is counts as misclassified under every attack, with that answer; not so under
-    a corruption, which nobody chose.
-
-    Args:
-        condition: what is done to the images.
-        logits_of: the network.
-        x: (B, C, H, W) in [0, 1].
-        y: (B,) int64.
-        indices: (B,) int64, positions in the whole split.
-
-    Raises:
-        WorkError: if the answer is not finite, or an image left the epsilon ball or the unit box.
-    """
-    unchanged = _answer(condition, logits_of, x) if condition.adversarial else None
-    try:
-        x_adv, checks = condition.perturb(logits_of, x, y, indices)
-    except (ValueError, ArithmeticError) as error:
-        raise WorkError(f"{condition.name} failed: {error}") from error
-    _check_containment(condition, x, x_adv)
-    answers = _answer(condition, logits_of, x_adv)
-    return Verdicts(answers if unchanged is None else torch.where(unchanged == y, answers, unchanged), checks)
-
-
-def _answer(condition: Condition, logits_of: FixedShape, x: Tensor) -> Tensor:
-    with torch.no_grad():
-        logits = logits_of(x)
-    if not torch.isfinite(logits).all():
-        raise WorkError(f"the model answers NaN or infinite logits under {condition.name}; its verdicts mean nothing")
-    return logits.argmax(dim=1)
-
-
-def _check_containment(condition: Condition, x: Tensor, x_adv: Tensor) -> None:
-    if x_adv.shape != x.shape:
-        raise WorkError(f"{condition.name} returned images of shape {tuple(x_adv.shape)}, expected {tuple(x.shape)}")
-    outside = torch.stack([(x_adv - x).abs().amax() - condition.epsilon, -x_adv.amin(), x_adv.amax() - 1]).amax()
-    if not outside <= _TOLERANCE:
-        raise WorkError(
-            f"{condition.name} left the epsilon ball or the unit box by {float(outside):.2g}; "
-            "its adversarial examples do not count"
-        )
+        logits_of = FixedShape(replica.model, shape.micro_batch)
+        return verdicts(condition, logits_of, x, y, batch.to(replica.device))
 
 
 def _advance(bar: Bar, amount: int, predicted: list[int], labels: np.ndarray) -> None:

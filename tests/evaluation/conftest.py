@@ -31,7 +31,7 @@ def _one_thread():
 @pytest.fixture
 def micro_batch(monkeypatch) -> int:
     """Micro-batches so small that a few images are several batches."""
-    monkeypatch.setattr("fairbench.evaluation.evaluator.choose_micro_batch", lambda model, example: 12)
+    monkeypatch.setattr("fairbench.evaluation.evaluator.choose_micro_batch", lambda *_: 12)
     return 12
 
 
