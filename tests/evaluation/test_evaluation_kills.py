@@ -29,17 +29,19 @@ import fairbench.evaluation.evaluator as evaluator
 from fairbench.data import Split
 
 torch.set_num_threads(1)
-torch.manual_seed(0)
 bunch = load_digits()
 images = torch.from_numpy((bunch.images[:240, None] * 15.9375).astype(np.uint8))
-network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10)).eval()
-labels = network(images / 255).argmax(dim=1)
-labels[:10] = torch.arange(10)
+labels = torch.from_numpy(bunch.target[:240])
+# The nearest class mean, as a linear layer.
+means = torch.stack([images[labels == label].flatten(1).div(255).mean(dim=0) for label in range(10)])
+layer = nn.Linear(64, 10)
+layer.weight.data, layer.bias.data = means, -means.square().sum(dim=1) / 2
+network = nn.Sequential(nn.Flatten(), layer).eval()
 evaluator.choose_micro_batch = lambda *_: 8
 print("begun", flush=True)
 result = evaluator.evaluate(
     network, Split(images, labels), ["clean", "fgsm", "pgd20", "cw20", "aa", "square"],
-    eps=0.02, batch_size=8, subset=40, square_queries=40, num_classes=10, out=sys.argv[1],
+    eps=0.02, batch_size=8, subset=24, square_queries=30, num_classes=10, out=sys.argv[1],
 )
 print({name: (record.confusion, record.checks) for name, record in result.conditions.items()}, flush=True)
 """
