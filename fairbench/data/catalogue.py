@@ -36,10 +36,14 @@ class Source:
     """the class of torchvision that downloads it."""
     cure: str = ""
     """how to get it."""
+    licence: str = ""
+    """under which its images may be shown to others; empty where none is stated."""
 
 
 SOURCES: dict[str, Source] = {
-    "digits": Source(title="Digits (8x8)", reader="fairbench.data.digits", cure="it comes with scikit-learn"),
+    "digits": Source(
+        title="Digits (8x8)", reader="fairbench.data.digits", cure="it comes with scikit-learn", licence="CC BY 4.0"
+    ),
     "fmnist": Source(
         title="Fashion-MNIST",
         reader="fairbench.data.idx",
@@ -47,6 +51,7 @@ SOURCES: dict[str, Source] = {
         loose_files="*-ubyte*",
         system_place=Path("/usr/share/datasets/fashion-mnist"),
         torchvision_class="FashionMNIST",
+        licence="MIT",
         cure="get it with: fairbench data fetch fmnist, or: apt-get install dataset-fashion-mnist",
     ),
     "cifar10": Source(

@@ -62,6 +62,22 @@ def condition_record(
     Raises:
         ValueError: if it is not a matrix of counts, or a class has no images.
     """
+    counts = np.asarray(confusion)
+    return ConditionRecord(
+        **rates_of(counts), confusion=counts.tolist(), settings=settings, seconds=seconds, checks=checks
+    )
+
+
+def rates_of(confusion: ArrayLike) -> dict[str, Any]:
+    """What a condition's record derives from its confusion matrix, by field.
+
+    Args:
+        confusion: (K, K) integers, rows are true classes.
+
+    Raises:
+        ValueError: if it is not a matrix of counts, or a class has no images.
+    """
+    confusion = np.asarray(confusion)
     correct, total = class_counts(confusion)
     accuracies = class_accuracies_of(confusion)
     average, worst = average_of(confusion), worst_class(accuracies)
@@ -70,19 +86,15 @@ def condition_record(
         scores = false_positive_scores_of(confusion).tolist()
     except ValueError:
         undefined["class_false_positive_score"] = "no image is misclassified"
-    return ConditionRecord(
-        average=average,
-        balanced=float(accuracies.mean()),
-        worst=worst,
-        worst_class=worst_class_index(accuracies),
-        worst_tenth=worst_fraction(accuracies, 0.1),
-        overall=overall(average, worst),
-        class_correct=correct.tolist(),
-        class_total=total.tolist(),
-        class_false_positive_score=scores,
-        confusion=np.asarray(confusion).tolist(),
-        undefined=undefined,
-        settings=settings,
-        seconds=seconds,
-        checks=checks,
-    )
+    return {
+        "average": average,
+        "balanced": float(accuracies.mean()),
+        "worst": worst,
+        "worst_class": worst_class_index(accuracies),
+        "worst_tenth": worst_fraction(accuracies, 0.1),
+        "overall": overall(average, worst),
+        "class_correct": correct.tolist(),
+        "class_total": total.tolist(),
+        "class_false_positive_score": scores,
+        "undefined": undefined,
+    }

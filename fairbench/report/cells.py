@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairbench.leaderboard.ranking import Entry
@@ -14,8 +12,13 @@ from fairbench.leaderboard.summary import (
     why_missing,
     why_no_false_positive_score,
 )
+from fairbench.report.corruptions import POOLED, corruption_mean
+from fairbench.report.corruptions import Cell as CorruptionCell
+from fairbench.report.values import usual
 from fairbench.report.wording import MISSING, count, duration, listed, percent, percent_range
 
+MANY_CELLS = 4_000
+"""From so many methods times classes on, costly intervals are left out."""
 METRIC_TITLES = {"average": "average", "worst": "worst", "worst_tenth": "worst 10 %"}
 
 
@@ -39,9 +42,9 @@ def missing_cell(reason: str) -> Cell:
     return Cell(text=MISSING, title=reason)
 
 
-def metric_cell(entry: Entry, condition: str, metric: str, *, best: float | None = None, last: bool = False) -> Cell:
-    """An aggregate metric of an entry under a condition, in percent."""
-    summary = summarise(entry, condition, metric, last=last)
+def metric_cell(entry: Entry, condition: str, metric: str, *, last: bool = False, quick: bool = False) -> Cell:
+    """An aggregate metric of an entry under a condition, in percent; ``quick`` as in ``summary.summarise``."""
+    summary = summarise(entry, condition, metric, last=last, quick=quick)
     if summary is None:
         return missing_cell(why_missing(entry, condition, last=last))
     return Cell(
@@ -50,8 +53,18 @@ def metric_cell(entry: Entry, condition: str, metric: str, *, best: float | None
         interval=percent_range(summary.interval) if summary.interval else "",
         label=usual(summary.classes),
         title=summary_title(summary),
-        is_best=best is not None and summary.value == best,
     )
+
+
+def corruption_cell(entry: Entry, metric: str, shared: set[CorruptionCell]) -> Cell:
+    """The mean of a metric over the corruptions that all rows share, in percent."""
+    value = corruption_mean(entry, metric, shared)
+    if value is None:
+        return missing_cell("not measured")
+    types, severities = ({cell[place] for cell in shared} for place in (0, 1))
+    pooled = f", severities {listed(sorted(severities))} pooled" if severities != {POOLED} else ""
+    title = f"mean over {count(len(types), 'type')} of corruption{pooled}"
+    return Cell(text=percent(value), value=value, title=title)
 
 
 def score_cell(entry: Entry, condition: str) -> Cell:
@@ -60,7 +73,11 @@ def score_cell(entry: Entry, condition: str) -> Cell:
     if summary is None:
         return missing_cell(why_no_false_positive_score(entry, condition))
     return Cell(
-        text=percent(summary.value), value=summary.value, label=usual(summary.classes), title=summary_title(summary)
+        text=percent(summary.value),
+        value=summary.value,
+        interval=percent_range(summary.interval) if summary.interval else "",
+        label=usual(summary.classes),
+        title=summary_title(summary),
     )
 
 
@@ -80,20 +97,16 @@ def time_cell(entry: Entry) -> Cell:
     return Cell(text=duration(seconds), value=seconds, title=f"{seconds:.1f} s per seed on {device}")
 
 
-def usual(classes: Sequence[str]) -> str:
-    """The class that most seeds name (the first on ties), with their share where they differ."""
-    if not classes:
-        return ""
-    name, seeds = Counter(classes).most_common(1)[0]
-    return name if seeds == len(classes) else f"{name} {seeds}/{len(classes)}"
-
-
 def summary_title(summary: Summary) -> str:
     """What stands behind a number: interval, and the value and class of each seed."""
     parts = [f"{percent(summary.value)} %"]
     if summary.interval:
-        of = " of that class alone" if summary.classes else ""
-        parts.append(f"95 % Wilson interval{of} {percent_range(summary.interval)}")
+        parts.append(f"95 % interval {percent_range(summary.interval)}")
+    if summary.bias:
+        parts.append(f"the lowest of several counts lies too low, here by about {100 * summary.bias:.1f} points")
+    if summary.seed_deviation is not None and summary.sampling_deviation is not None:
+        between, sampling = 100 * summary.seed_deviation, 100 * summary.sampling_deviation
+        parts.append(f"standard deviation {between:.1f} between seeds, {sampling:.1f} from the choice of test images")
     if len(summary.by_seed) > 1:
         names = summary.classes or ("",) * len(summary.by_seed)
         each = [f"{percent(value)} {name}".strip() for value, name in zip(summary.by_seed, names, strict=True)]

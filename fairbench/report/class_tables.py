@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fairbench.leaderboard.ranking import Entry
 from fairbench.leaderboard.summary import Summary, class_summaries, why_missing, why_no_false_positive_score
 from fairbench.report.cells import summary_title
-from fairbench.report.style import heat_step
+from fairbench.report.scales import heat_step
 from fairbench.report.wording import MISSING, percent, percent_range
 
 FEW_CLASSES = 20
@@ -67,7 +67,7 @@ def _cell(summary: Summary | None, name: str, weakest: float, scale: float, *, f
     return ClassCell(
         text=percent(summary.value),
         interval=percent_range(summary.interval) if summary.interval and few else "",
-        title=f"{name}: {summary_title(summary)}" if few else f"{name}: {percent(summary.value)} %",
+        title=f"{name}: {summary_title(summary)}" if few else "",
         step=heat_step(summary.value * scale),
         is_worst_class=summary.value == weakest,
     )

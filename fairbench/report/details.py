@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairbench.leaderboard.ranking import Entry
 from fairbench.protocol.record import Record
 from fairbench.report.standings import SELECTIONS
 from fairbench.report.wording import MISSING, condition_title, duration, radius, safe_link
@@ -19,7 +18,7 @@ Fields = tuple[tuple[str, str], ...]
 class RunDetails:
     """One run."""
 
-    heading: str
+    title: str
     link: str | None
     blocks: tuple[tuple[str, Fields], ...]
     """heading and fields."""
@@ -27,12 +26,8 @@ class RunDetails:
     """JSON; empty for a network that was trained elsewhere."""
 
 
-def run_details(entry: Entry) -> list[RunDetails]:
-    """The details of every seed of an entry."""
-    return [_details(record) for record in entry.records]
-
-
-def _details(record: Record) -> RunDetails:
+def run_details(record: Record) -> RunDetails:
+    """The details of one run."""
     training = record.training
     blocks = [
         ("Run", _run(record)),
@@ -43,7 +38,7 @@ def _details(record: Record) -> RunDetails:
         ("Conditions", _conditions(record)),
     ]
     return RunDetails(
-        heading=f"{record.method}, seed {_text(record.seed)}",
+        title=record.title,
         link=safe_link(record.link),
         blocks=tuple((title, fields) for title, fields in blocks if fields),
         configuration=json.dumps(training.config, indent=1, ensure_ascii=False) if training else "",
@@ -53,6 +48,7 @@ def _details(record: Record) -> RunDetails:
 def _run(record: Record) -> Fields:
     return (
         ("method", f"{record.method} ({record.title})"),
+        ("seed", _text(record.seed)),
         ("paper", _text(record.paper)),
         ("link", _text(record.link)),
         ("code from", record.origin),
@@ -81,6 +77,7 @@ def _network(record: Record) -> Fields:
     return (
         ("network", f"{record.model.architecture}, {record.model.parameters:,} parameters"),
         ("weights", f"sha256 {record.model.weights_sha256}"),
+        ("checkpoint file", MISSING if record.model.file_sha256 is None else f"sha256 {record.model.file_sha256}"),
         ("data", f"{record.data.name}, images {' x '.join(map(str, record.data.image_shape))}"),
         ("fingerprint", record.data.fingerprint),
         ("splits", f"sha256 {_text(record.data.splits_sha256)}"),

@@ -23,6 +23,7 @@ def page_labels(entries: Sequence[Entry]) -> Labels:
         ("Data", f"{listed((record.data.name for record in records), most=_MOST)}, {classes} classes"),
         ("Perturbation", f"L\u221e, \u03b5 = {listed(radius(record.epsilon) for record in records)}"),
         ("Network", listed((record.model.architecture for record in records), most=_MOST)),
+        ("Start", listed((record.init for record in records), most=_MOST)),
         ("Runs", f"{count(len(records), 'run')} in {count(len(entries), 'row')}"),
         ("Test images", _images(entries)),
         ("Selection", "; ".join(dict.fromkeys(SELECTIONS[record.selected_on] for record in records))),

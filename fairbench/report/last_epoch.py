@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fairbench.leaderboard.ranking import Entry
-from fairbench.leaderboard.summary import summarise
 from fairbench.protocol.conditions import CONDITIONS
-from fairbench.report.cells import METRIC_TITLES, Cell, metric_cell
-from fairbench.report.standings import Column, shown_metrics
-from fairbench.report.wording import condition_meaning, condition_title, listed
+from fairbench.report.cells import Cell, metric_cell
+from fairbench.report.standings import Column, column_of, shown_metrics
+from fairbench.report.values import mean_value
+from fairbench.report.wording import listed, points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +38,8 @@ def last_epoch_table(entries: Sequence[Entry]) -> LastEpochTable | None:
     if not conditions:
         return None
     metrics = shown_metrics(entries)
-    titles = tuple(METRIC_TITLES[metric] for metric in metrics)
     return LastEpochTable(
-        columns=tuple(
-            Column(title=condition_title(name), meaning=condition_meaning(name), metrics=titles) for name in conditions
-        ),
+        columns=tuple(column_of(name, metrics) for name in conditions),
         rows=tuple(
             LastRow(
                 method=entry.record.method,
@@ -55,17 +52,12 @@ def last_epoch_table(entries: Sequence[Entry]) -> LastEpochTable | None:
 
 
 def _cell(entry: Entry, condition: str, metric: str) -> Cell:
-    cell = metric_cell(entry, condition, metric, last=True)
-    selected = summarise(entry, condition, metric)
+    cell = metric_cell(entry, condition, metric, last=True, quick=True)
+    selected = mean_value(entry, condition, metric)
     if cell.value is None or selected is None:
         return cell
     # Beside the difference the interval would be one number too many; it stays in the hover text.
-    return replace(cell, interval=_signed(cell.value - selected.value))
-
-
-def _signed(difference: float) -> str:
-    text = f"{100 * difference:+.1f}"
-    return "\u00b10.0" if text in ("+0.0", "-0.0") else text.replace("-", "\u2212")
+    return replace(cell, interval=points(cell.value - selected))
 
 
 def _epochs(entry: Entry) -> str:

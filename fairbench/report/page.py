@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from markupsafe import Markup
 
+from fairbench.leaderboard.agreement import rank_agreement
 from fairbench.leaderboard.ranking import Entry, Group, ranking_metric
 from fairbench.leaderboard.summary import strongest_condition
 from fairbench.protocol.track import load_track, track_names
-from fairbench.report.class_tables import MAX_CELLS, ClassTable, class_table
-from fairbench.report.details import RunDetails, run_details
-from fairbench.report.figures import MAX_SERIES, class_figure, trade_off_figure
+from fairbench.report.class_views import ClassView, accuracy_views, score_view
+from fairbench.report.figures.canvas import MAX_SERIES
+from fairbench.report.figures.class_heat import class_heat_figure
+from fairbench.report.gallery import Gallery
 from fairbench.report.labels import Labels, page_labels
 from fairbench.report.last_epoch import LastEpochTable, last_epoch_table
-from fairbench.report.standings import Standings, shown_conditions, standings
-from fairbench.report.wording import condition_meaning, condition_title, radius
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassView:
-    """One condition class by class: figure and table."""
-
-    name: str
-    title: str
-    meaning: str
-    figure: Markup | None
-    table: ClassTable | None
-    """None where the page would become too large."""
+from fairbench.report.places import Places
+from fairbench.report.published import Comparison, comparisons
+from fairbench.report.sections import (
+    Section,
+    further_sections,
+    mistake_sections,
+    overview_sections,
+    published_sections,
+)
+from fairbench.report.standings import Standings, standings
+from fairbench.report.wording import radius
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +44,19 @@ class GroupView:
     """the methods of the figures, in the order of their colours."""
     left_out: int
     """methods that the figures do not show."""
-    trade_off: Markup | None
+    banner: str
+    """that the winner depends on how one looks; empty if it does not."""
+    overview: tuple[Section, ...]
+    glance: Markup | None
+    """methods and classes as a heat map."""
     accuracy: tuple[ClassView, ...]
     scores: ClassView
+    mistakes: tuple[Section, ...]
+    more: tuple[Section, ...]
+    published: tuple[Section, ...]
+    comparisons: tuple[Comparison, ...]
+    """measured beside published, number by number."""
     last_epoch: LastEpochTable | None
-    runs: tuple[RunDetails, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +71,17 @@ class Page:
     groups: tuple[GroupView, ...]
 
 
-def track_page(track: str, entries: Sequence[Entry]) -> Page:
+def track_page(
+    track: str, entries: Sequence[Entry], places: Places, slugs: Mapping[int, str], gallery: Gallery
+) -> Page:
     """The page of a track.
 
     Args:
         track: its name.
         entries: as ``ranking.rank`` orders them, at least one.
+        places: the ranks that the data supports.
+        slugs: the name of each record's own page, by the record's ``id``.
+        gallery: gets the drawings.
     """
     known = load_track(track) if track in track_names() else None
     groups = [(group, list(rows)) for group, rows in groupby(entries, key=lambda entry: entry.group)]
@@ -80,50 +92,36 @@ def track_page(track: str, entries: Sequence[Entry]) -> Page:
         summary=known.summary if known else "",
         labels=page_labels(entries),
         ranked_by="the worst 10 % of the classes" if metric == "worst_tenth" else "the worst class",
-        groups=tuple(_group(f"g{index}", group, rows) for index, (group, rows) in enumerate(groups)),
+        groups=tuple(
+            _group(f"g{index}", group, rows, places=places, slugs=slugs, gallery=gallery)
+            for index, (group, rows) in enumerate(groups)
+        ),
     )
 
 
-def _group(name: str, group: Group, entries: list[Entry]) -> GroupView:
-    strongest = strongest_condition(entries)
-    under = condition_title(strongest)
-    # The strongest attack comes first and open; the others follow in the order of the table, clean last.
-    conditions = sorted(shown_conditions(entries), key=lambda one: (one != strongest, one == "clean"))
-    is_small = len(entries) * len(group.classes) * len(conditions) <= MAX_CELLS
-    with_table = conditions if is_small else [strongest]
+def _group(
+    name: str, group: Group, entries: list[Entry], *, places: Places, slugs: Mapping[int, str], gallery: Gallery
+) -> GroupView:
+    agreement = rank_agreement(entries)
+    found = tuple(one for entry in entries for one in comparisons(entry))
+    pages = {key: f"runs/{slug}.html" for key, slug in slugs.items()}
     return GroupView(
         name=name,
         heading=_heading(group),
         num_classes=len(group.classes),
-        standings=standings(entries),
+        standings=standings(entries, places, pages),
         legend=tuple(entry.record.method for entry in entries[:MAX_SERIES]),
         left_out=max(0, len(entries) - MAX_SERIES),
-        trade_off=trade_off_figure(
-            entries,
-            strongest,
-            name=f"{name}-trade-off",
-            label=f"Average against worst-class accuracy under {under}; the numbers are in the leaderboard table.",
-        ),
-        accuracy=tuple(
-            _class_view(f"{name}-c{index}", entries, condition, "accuracy", with_table=condition in with_table)
-            for index, condition in enumerate(conditions)
-        ),
-        scores=_class_view(f"{name}-score", entries, strongest, "c_fps"),
+        banner=agreement.banner if agreement else "",
+        overview=overview_sections(name, entries, places, gallery),
+        glance=gallery.hang(f"{name}-heat", class_heat_figure(entries, strongest_condition(entries))),
+        accuracy=accuracy_views(name, entries, gallery),
+        scores=score_view(name, entries, gallery),
+        mistakes=mistake_sections(name, entries, gallery),
+        more=further_sections(name, entries, agreement, gallery),
+        published=published_sections(name, found, gallery),
+        comparisons=found,
         last_epoch=last_epoch_table(entries),
-        runs=tuple(details for entry in entries for details in run_details(entry)),
-    )
-
-
-def _class_view(name: str, entries: list[Entry], condition: str, metric: str, *, with_table: bool = True) -> ClassView:
-    title = condition_title(condition)
-    what = "C_FPS" if metric == "c_fps" else "Accuracy"
-    label = f"{what} of each class under {title}, by method; see the table of the same name."
-    return ClassView(
-        name=name,
-        title=title,
-        meaning=condition_meaning(condition),
-        figure=class_figure(entries, condition, metric, name=name, label=label),
-        table=class_table(entries, condition, metric) if with_table else None,
     )
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from fairbench.leaderboard.board import Standing
 from fairbench.leaderboard.ranking import MANY_CLASSES, RANKING_CONDITION, Entry, ranking_metric
-from fairbench.leaderboard.summary import condition_names, strongest_condition, summarise
+from fairbench.leaderboard.summary import condition_names, strongest_condition
 from fairbench.protocol.conditions import UPLOADED
-from fairbench.report.cells import METRIC_TITLES, Cell, metric_cell, score_cell, time_cell
-from fairbench.report.wording import condition_meaning, condition_title, count, percent, safe_link
+from fairbench.protocol.record import Record
+from fairbench.report.badges import Badge, badges_of
+from fairbench.report.cells import MANY_CELLS, METRIC_TITLES, Cell, corruption_cell, metric_cell, score_cell, time_cell
+from fairbench.report.corruptions import COLUMN, shared_cells
+from fairbench.report.facts import Fact, facts_of
+from fairbench.report.places import Places
+from fairbench.report.published import comparisons
+from fairbench.report.wording import EN_DASH, condition_meaning, condition_title, count, safe_link
 
 SELECTIONS = {
     "select": "epoch chosen on the held-out split select",
@@ -23,8 +30,11 @@ SELECTIONS = {
 class Column:
     """The columns of one condition."""
 
+    name: str
     title: str
     meaning: str
+    keys: tuple[str, ...]
+    """the names of its metrics."""
     metrics: tuple[str, ...]
     """their headings."""
 
@@ -39,16 +49,14 @@ class Row:
     title: str
     link: str | None
     notes: tuple[str, ...]
+    badges: tuple[Badge, ...]
+    pages: tuple[tuple[str, str], ...]
+    """seed and address of each run's own page."""
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fact:
-    """What to see first."""
-
-    question: str
-    answer: str
-    number: str
+    ranks: str = ""
+    """the ranks that the tests leave open, where there is more than one."""
+    ties_with_first: bool = False
+    """whether the row cannot be told apart from the one that leads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +72,11 @@ class Standings:
     unranked: tuple[Row, ...]
     facts: tuple[Fact, ...]
 
+    @property
+    def has_badges(self) -> bool:
+        """Whether any row carries a warning."""
+        return any(row.badges for row in self.ranked + self.unranked)
+
 
 def shown_conditions(entries: Sequence[Entry]) -> list[str]:
     """The conditions that have columns: all but single corruptions, other radii, and uploads by themselves."""
@@ -76,32 +89,70 @@ def shown_metrics(entries: Sequence[Entry]) -> tuple[str, ...]:
     return ("average", "worst", "worst_tenth") if many else ("average", "worst")
 
 
-def standings(entries: Sequence[Entry]) -> Standings:
-    """The table of the entries of one group, in their order."""
-    conditions, metrics = shown_conditions(entries), shown_metrics(entries)
-    strongest = strongest_condition(entries)
-    best = {(name, metric): _best(entries, name, metric) for name in conditions for metric in metrics}
-    rows = [_row(entry, best, strongest) for entry in entries]
-    key = (RANKING_CONDITION, ranking_metric(len(entries[0].record.data.classes)))
-    titles = tuple(METRIC_TITLES[metric] for metric in metrics)
-    return Standings(
-        columns=tuple(
-            Column(title=condition_title(name), meaning=condition_meaning(name), metrics=titles) for name in conditions
-        ),
-        key=list(best).index(key) if key in best else None,
-        strongest=condition_title(strongest),
-        ranked=tuple(row for row in rows if row.rank is not None),
-        unranked=tuple(row for row in rows if row.rank is None),
-        facts=_facts(entries, strongest),
+def column_of(condition: str, metrics: Sequence[str]) -> Column:
+    """The columns of a condition."""
+    return Column(
+        name=condition,
+        title=condition_title(condition),
+        meaning=condition_meaning(condition),
+        keys=tuple(metrics),
+        metrics=tuple(METRIC_TITLES[metric] for metric in metrics),
     )
 
 
-def _row(entry: Entry, best: dict[tuple[str, str], float | None], strongest: str) -> Row:
-    record = entry.record
-    cells = [
-        metric_cell(entry, name, metric, best=value if entry.rank is not None else None)
-        for (name, metric), value in best.items()
+def standings(entries: Sequence[Entry], places: Places, pages: Mapping[int, str] | None = None) -> Standings:
+    """The table of the entries of one group.
+
+    Args:
+        entries: in their order.
+        places: the ranks that the data supports.
+        pages: the address of each record's own page, by the record's ``id``; None if there are no such pages.
+    """
+    conditions, metrics = shown_conditions(entries), shown_metrics(entries)
+    strongest, shared = strongest_condition(entries), shared_cells(entries)
+    columns = [*conditions, COLUMN] if shared else conditions
+    keys = [(name, metric) for name in columns for metric in metrics]
+    quick = len(entries) * len(entries[0].record.data.classes) > MANY_CELLS
+    cells = {key: _column_cells(entries, *key, shared, quick=quick) for key in keys}
+    printed = [{(one.condition, one.metric): one.in_words for one in comparisons(entry)} for entry in entries]
+    rows = [
+        replace(
+            _row(entry, [_with_print(cells[key][index], printed[index].get(key)) for key in keys], strongest, pages),
+            ranks=_ranks(places.standing(entry)),
+            ties_with_first=places.ties_with_first(entry),
+        )
+        for index, entry in enumerate(entries)
     ]
+    ranking = (RANKING_CONDITION, ranking_metric(len(entries[0].record.data.classes)))
+    return Standings(
+        columns=tuple(column_of(name, metrics) for name in columns),
+        key=keys.index(ranking) if ranking in keys else None,
+        strongest=condition_title(strongest),
+        ranked=tuple(row for row in rows if row.rank is not None),
+        unranked=tuple(row for row in rows if row.rank is None),
+        facts=facts_of(entries, strongest, places),
+    )
+
+
+def _column_cells(
+    entries: Sequence[Entry], condition: str, metric: str, shared: set[tuple[str, int]], *, quick: bool
+) -> list[Cell]:
+    """The cells of one column, the best ranked ones marked."""
+    if condition == COLUMN:
+        cells = [corruption_cell(entry, metric, shared) for entry in entries]
+    else:
+        is_key = condition == RANKING_CONDITION
+        cells = [metric_cell(entry, condition, metric, quick=quick or not is_key) for entry in entries]
+    ranked = [cell.value for cell, entry in zip(cells, entries, strict=True) if entry.rank is not None]
+    best = max((value for value in ranked if value is not None), default=None)
+    return [
+        replace(cell, is_best=entry.rank is not None and cell.value is not None and cell.value == best)
+        for cell, entry in zip(cells, entries, strict=True)
+    ]
+
+
+def _row(entry: Entry, cells: Sequence[Cell], strongest: str, pages: Mapping[int, str] | None) -> Row:
+    record = entry.record
     return Row(
         rank=entry.rank,
         reason=entry.reason,
@@ -109,41 +160,32 @@ def _row(entry: Entry, best: dict[tuple[str, str], float | None], strongest: str
         title=record.title,
         link=safe_link(record.link),
         notes=_notes(entry),
+        badges=badges_of(entry),
+        pages=tuple((_seed(one), pages[id(one)]) for one in entry.records) if pages else (),
         cells=(*cells, score_cell(entry, strongest), time_cell(entry)),
     )
 
 
 def _notes(entry: Entry) -> tuple[str, ...]:
     record = entry.record
-    seeds = [one.seed for one in entry.records if one.seed is not None]
     notes = [count(record.training.epochs, "epoch")] if record.training else []
-    notes.append(("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, seeds)) if seeds else "seed unknown")
+    if all(one.seed is None for one in entry.records):
+        notes.append("seed unknown")
     if record.selected_on != "select":
         notes.append(SELECTIONS[record.selected_on])
     return tuple(notes)
 
 
-def _best(entries: Sequence[Entry], condition: str, metric: str) -> float | None:
-    """The best value of the ranked entries; None if no ranked entry has one."""
-    found = [summarise(entry, condition, metric) for entry in entries if entry.rank is not None]
-    return max((summary.value for summary in found if summary), default=None)
+def _with_print(cell: Cell, words: str | None) -> Cell:
+    """The cell, with what a paper printed for it in its hover text."""
+    return replace(cell, title=f"{cell.title}; {words}") if words else cell
 
 
-def _facts(entries: Sequence[Entry], condition: str) -> tuple[Fact, ...]:
-    ranked = [entry for entry in entries if entry.rank is not None]
-    if not ranked:
-        return ()
-    under = condition_title(condition)
-    weakest = ranking_metric(len(ranked[0].record.data.classes))
-    questions = {
-        weakest: f"Best for the weakest {'classes' if weakest == 'worst_tenth' else 'class'}",
-        "average": "Best on average",
-    }
-    facts = []
-    for metric, question in questions.items():
-        found = [(summarise(entry, condition, metric), entry.record.method) for entry in ranked]
-        scores = [(summary.value, method) for summary, method in found if summary]
-        top = max(value for value, _ in scores)
-        winners = ", ".join(method for value, method in scores if value == top)
-        facts.append(Fact(question=question, answer=winners, number=f"{percent(top)} % under {under}"))
-    return tuple(facts)
+def _ranks(standing: Standing | None) -> str:
+    if standing is None or standing.ranks[0] == standing.ranks[1]:
+        return ""
+    return EN_DASH.join(map(str, standing.ranks))
+
+
+def _seed(record: Record) -> str:
+    return "unknown" if record.seed is None else str(record.seed)

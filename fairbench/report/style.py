@@ -6,7 +6,10 @@ one drawing serves both themes.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
+
+from fairbench.report.scales import DIFFERENCE_DARK, DIFFERENCE_LIGHT, HEAT_DARK, HEAT_LIGHT, STEPS, Scale
 
 LIGHT = {
     "paper": "#fcfbf9",
@@ -15,6 +18,7 @@ LIGHT = {
     "muted": "#66645f",
     "rule": "#dedad2",
     "accent": "#00629b",
+    "warning": "#9a3412",
 }
 DARK = {
     "paper": "#15171a",
@@ -23,6 +27,7 @@ DARK = {
     "muted": "#a09d96",
     "rule": "#33363b",
     "accent": "#6bb8ee",
+    "warning": "#f0a06c",
 }
 
 # Okabe and Ito's colours, which the colour-blind tell apart, in an order whose lightness alternates.
@@ -30,9 +35,9 @@ SERIES_LIGHT = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"
 SERIES_DARK = ("#2a8fd0", "#e69f00", "#12b389", "#d98bb6", "#e2702a", "#7cc8f3", "#9b9892", "#f0e442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
-HEAT_STEPS = 11
-_HEAT_LIGHT = ("#f1f6fa", "#0a568f")
-_HEAT_DARK = ("#1b2229", "#7cc4f2")
+# On paper the ink of a step is known by its step alone; one digit of each drawn ink tells the steps apart.
+HEAT_INKS = tuple(f"{ink[:-1]}{step:x}" for step, ink in enumerate(HEAT_LIGHT.inks))
+DIFFERENCE_INKS = tuple(f"{ink[:2]}{step:x}{ink[3:]}" for step, ink in enumerate(DIFFERENCE_LIGHT.inks))
 
 FIGURE_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -64,19 +69,29 @@ FIGURE_SETTINGS: dict[Any, Any] = {
 }
 
 
+@cache
 def drawn_colours() -> dict[str, str]:
     """The colours that figures are drawn in, each with the expression that replaces it on the page."""
-    series = {colour: f"var(--series-{index})" for index, colour in enumerate(SERIES_LIGHT)}
-    return {colour: f"var(--{name})" for name, colour in LIGHT.items()} | series
+    scales = {
+        "series": SERIES_LIGHT,
+        "heat": HEAT_LIGHT.colours,
+        "heat-ink": HEAT_INKS,
+        "difference": DIFFERENCE_LIGHT.colours,
+        "difference-ink": DIFFERENCE_INKS,
+    }
+    steps = {colour: f"var(--{name}-{step})" for name, scale in scales.items() for step, colour in enumerate(scale)}
+    return {colour: f"var(--{name})" for name, colour in LIGHT.items()} | steps
 
 
+@cache
 def theme_variables() -> str:
     """The style sheet's variables: the light theme, and the dark one where the reader prefers it (print is light)."""
-    light = _variables(LIGHT, SERIES_LIGHT, _HEAT_LIGHT)
-    dark = _variables(DARK, SERIES_DARK, _HEAT_DARK)
+    light = _variables(LIGHT, SERIES_LIGHT, {"heat": HEAT_LIGHT, "difference": DIFFERENCE_LIGHT})
+    dark = _variables(DARK, SERIES_DARK, {"heat": HEAT_DARK, "difference": DIFFERENCE_DARK})
     steps = "\n".join(
-        f".heat-{step} {{ background: var(--heat-{step}); color: var(--heat-ink-{step}); }}"
-        for step in range(HEAT_STEPS)
+        f".{name}-{step} {{ background: var(--{name}-{step}); color: var(--{name}-ink-{step}); }}"
+        for name in ("heat", "difference")
+        for step in range(STEPS)
     )
     swatches = "\n".join(
         f".swatch-{index} {{ background: var(--series-{index}); }}" for index in range(len(SERIES_LIGHT))
@@ -87,37 +102,10 @@ def theme_variables() -> str:
     )
 
 
-def heat_step(fraction: float) -> int:
-    """The step of the heat scale for a fraction in [0, 1]: 0 for none, ``HEAT_STEPS - 1`` for all."""
-    return min(HEAT_STEPS - 1, max(0, round(fraction * (HEAT_STEPS - 1))))
-
-
-def _variables(colours: dict[str, str], series: tuple[str, ...], ends: tuple[str, str]) -> str:
+def _variables(colours: dict[str, str], series: tuple[str, ...], scales: dict[str, Scale]) -> str:
     values = {f"--{name}": colour for name, colour in colours.items()}
     values |= {f"--series-{index}": colour for index, colour in enumerate(series)}
-    for step in range(HEAT_STEPS):
-        colour = _mixed(*ends, step / (HEAT_STEPS - 1))
-        values[f"--heat-{step}"] = colour
-        values[f"--heat-ink-{step}"] = _readable_ink(colour)
+    for name, scale in scales.items():
+        values |= {f"--{name}-{step}": colour for step, colour in enumerate(scale.colours)}
+        values |= {f"--{name}-ink-{step}": ink for step, ink in enumerate(scale.inks)}
     return "\n".join(f"{name}: {value};" for name, value in values.items())
-
-
-def _mixed(start: str, end: str, share: float) -> str:
-    mixed = (round(a + (b - a) * share) for a, b in zip(_channels(start), _channels(end), strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
-
-
-def _channels(colour: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(colour.removeprefix("#")))
-
-
-def _readable_ink(background: str) -> str:
-    """Black or white, whichever has the higher contrast ratio (WCAG 2.1)."""
-    luminance = _luminance(background)
-    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#101114"
-
-
-def _luminance(colour: str) -> float:
-    scaled = [channel / 255 for channel in _channels(colour)]
-    red, green, blue = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in scaled]
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

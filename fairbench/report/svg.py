@@ -8,46 +8,54 @@ import warnings
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from fairbench.report.style import drawn_colours
+from fairbench.report.figures.canvas import Drawing
+from fairbench.report.style import FIGURE_SETTINGS, drawn_colours
 
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _FONT_SIZE = re.compile(r"(\d[\d.]*)px")
 
 
-def inline_svg(figure: Figure, *, name: str, kind: str, label: str, tooltips: Mapping[str, str]) -> Markup:
-    """The figure as an SVG element.
+def inline_svg(drawing: Drawing, *, name: str) -> Markup:
+    """The drawing as an SVG element.
 
     Args:
-        figure: what was drawn, under ``style.FIGURE_SETTINGS``.
-        name: unique on the page; prefixes every id, so that figures do not share clip paths.
-        kind: class of the element beside ``plot``: ``wide`` or ``square``.
-        label: what the figure shows, for those who do not see it.
-        tooltips: text by the ``gid`` of the artist that it belongs to.
+        drawing: what was drawn.
+        name: unique on the page; prefixes every id, so that drawings do not share clip paths.
 
     Returns:
         Markup without external references, scripts, style attributes or time stamps.
     """
-    drawn = io.StringIO()
-    with warnings.catch_warnings():
-        # Signs that the measuring font lacks are drawn by the reader's fonts.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(drawn, format="svg", metadata=_NO_METADATA)
-    root = ElementTree.fromstring(drawn.getvalue())
+    root = ElementTree.fromstring(svg_text(drawing))
     for parent in list(root.iter()):
         for child in list(parent):
             if _local(child.tag) in ("metadata", "style"):
                 parent.remove(child)
     for element in root.iter():
-        _add_tooltip(element, tooltips)
+        _add_tooltip(element, drawing.tooltips)
     for element in root.iter():
         _rewrite(element, name)
     width, height = root.attrib["viewBox"].split()[2:]
-    root.attrib = {"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label, "class": f"plot {kind}"}
+    root.attrib = {
+        "viewBox": f"0 0 {width} {height}",
+        "role": "img",
+        "aria-label": drawing.label,
+        "class": f"plot {drawing.kind}",
+    }
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # ElementTree has escaped all text
+
+
+def svg_text(drawing: Drawing) -> str:
+    """The drawing as matplotlib writes it: a whole SVG file, the same bytes each time."""
+    written = io.StringIO()
+    with mpl.rc_context(rc=FIGURE_SETTINGS), warnings.catch_warnings():
+        # Signs that the measuring font lacks are drawn by the reader's fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        drawing.figure.savefig(written, format="svg", metadata=_NO_METADATA)
+    return written.getvalue()
 
 
 def _add_tooltip(element: ElementTree.Element, tooltips: Mapping[str, str]) -> None:

@@ -18,7 +18,9 @@ CONDITION_TITLES = {
     "cw30": "CW-30",
     "aa": "AutoAttack",
     "square": "Square",
+    "corruptions": "Corruptions",
 }
+_CORRUPTION = re.compile(r"corruptions\.([a-z_]+)(?:\.(\d))?")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Control characters, halves of surrogate pairs, and marks that turn the direction of the text around them.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -66,6 +68,12 @@ def percent_range(interval: tuple[float, float]) -> str:
     return f"{percent(interval[0])}{EN_DASH}{percent(interval[1])}"
 
 
+def points(difference: float) -> str:
+    """A difference of fractions in points, with its sign."""
+    text = f"{100 * difference:+.1f}"
+    return "\u00b10.0" if text in ("+0.0", "-0.0") else text.replace("-", "\u2212")
+
+
 def radius(epsilon: float) -> str:
     """A radius the way papers write it: as a short decimal, or else in 255ths where it is a whole number of them."""
     levels = epsilon * 255
@@ -87,7 +95,10 @@ def duration(seconds: float) -> str:
 
 def condition_title(name: str) -> str:
     """The condition as papers write it."""
-    return CONDITION_TITLES.get(name, name)
+    single = _CORRUPTION.fullmatch(name)
+    if single is None:
+        return CONDITION_TITLES.get(name, name)
+    return " ".join([single[1].replace("_", " "), *filter(None, [single[2]])])
 
 
 def condition_meaning(name: str) -> str:

@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import time
 
 import pytest
 from parsed_page import Page
@@ -8,7 +9,9 @@ from synthetic import make_values as make_full_values
 from synthetic import write_values
 
 from fairbench.errors import UsageError
-from fairbench.report.render import write_report
+from fairbench.leaderboard.records import load_runs
+from fairbench.report.render import Wishes, write_comparison, write_report
+from fairbench.report.watch import changes
 
 CONDITIONS = ("clean", "aa")
 METHODS = ("pgd_at", "base:pgd_at", "faal", "faal@trades+awp?tau=0.3")
@@ -31,31 +34,38 @@ def read_rows(page):
         return {row["method"]: row for row in csv.DictReader(stream)}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_writes_a_page_a_table_and_an_index(tmp_path, records):
     out = tmp_path / "out"
     page = write_report(records, out, "digits")
     assert page == out / "digits" / "index.html"
-    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()) == [
-        "digits/index.html",
-        "digits/results.csv",
-        "index.html",
-    ]
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    runs = {path for path in written if path.startswith("digits/runs/")}
+    assert len(runs) == len(METHODS)
+    tables = ("results.csv", "results.json", "results.md", "results.tex", "references.bib")
+    assert written - runs == {"digits/index.html", *(f"digits/{name}" for name in tables), "index.html"}
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path, records):
     first = write_report(records, tmp_path / "a", "digits")
     moved = records.rename(tmp_path / "elsewhere")
     second = write_report(moved, tmp_path / "b", "digits")
-    assert first.read_bytes() == second.read_bytes()
-    assert first.with_name("results.csv").read_bytes() == second.with_name("results.csv").read_bytes()
-    assert (tmp_path / "a" / "index.html").read_bytes() == (tmp_path / "b" / "index.html").read_bytes()
+    assert (first.parent.parent, second.parent.parent) == (tmp_path / "a", tmp_path / "b")
+    written = [
+        {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        for out in (tmp_path / "a", tmp_path / "b")
+    ]
+    assert written[0] == written[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_names_no_place_on_the_machine(tmp_path, records):
     page = write_report(records, tmp_path / "out", "digits")
-    assert str(tmp_path) not in page.read_text("utf-8")
+    for path in page.parent.rglob("*.*"):
+        assert str(tmp_path) not in path.read_text("utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_number_of_the_table_file_is_the_records(tmp_path, records):
     rows = read_rows(write_report(records, tmp_path / "out", "digits"))
     for name in METHODS:
@@ -77,6 +87,7 @@ def test_every_number_of_the_table_file_is_the_records(tmp_path, records):
     assert list(rows["faal"])[:7] == ["rank", "method", "init", "epochs", "seeds", "selected_on", "protocol"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_missing_is_empty_in_the_table_file(tmp_path, records):
     write_values(records, make_values("short", conditions=("clean",), training=None, last=None))
     row = read_rows(write_report(records, tmp_path / "out", "digits"))["short"]
@@ -85,6 +96,7 @@ def test_what_is_missing_is_empty_in_the_table_file(tmp_path, records):
     assert row["unranked_because"] == "AutoAttack has not been run"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_index_lists_every_track_that_has_a_page(tmp_path, records):
     write_values(records, make_values("frl", track="fmnist"))
     write_values(records, make_values("cfa", track="track-of-mine"))
@@ -98,6 +110,7 @@ def test_the_index_lists_every_track_that_has_a_page(tmp_path, records):
     assert "1 row; first: frl" in words
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_only_the_records_of_the_track_are_on_its_page(tmp_path, records):
     write_values(records, make_values("stranger", track="fmnist"))
     write_values(records, make_values("audited", track=None, seed=None))
@@ -105,6 +118,7 @@ def test_only_the_records_of_the_track_are_on_its_page(tmp_path, records):
     assert set(rows) == set(METHODS)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_track_without_records_says_how_to_make_some(tmp_path, records):
     with pytest.raises(
         UsageError, match=r"no records of track fmnist in .* \(tracks there: digits\); make some with: "
@@ -114,11 +128,13 @@ def test_a_track_without_records_says_how_to_make_some(tmp_path, records):
 
 
 @pytest.mark.parametrize("track", ["../digits", "", ".", "a/b", "a\\b", "-x", "a\n"])
+@pytest.mark.usefixtures("undrawn")
 def test_a_name_that_is_no_folder_is_refused(tmp_path, records, track):
     with pytest.raises(UsageError, match="cannot name a track"):
         write_report(records, tmp_path / "out", track)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_record_stops_the_report_and_keeps_the_page_before_it(tmp_path, records):
     page = write_report(records, tmp_path / "out", "digits")
     before = page.read_bytes()
@@ -129,7 +145,81 @@ def test_a_damaged_record_stops_the_report_and_keeps_the_page_before_it(tmp_path
     assert page.read_bytes() == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, records):
     (tmp_path / "out").write_text("a file where a folder should be", encoding="utf-8")
     with pytest.raises(UsageError, match=r"cannot write .*; choose another folder with --out"):
         write_report(records, tmp_path / "out", "digits")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_two_methods_have_a_page_side_by_side(tmp_path, records):
+    path = write_comparison(load_runs(records), tmp_path / "out", "digits", "faal", "pgd_at")
+    page = Page(path)
+    first, second = (make_values(name) for name in ("faal", "pgd_at"))
+    rows = {row[0].text: row[1:] for table in page.tables for row in table.rows[1:]}
+    for condition, title in (("clean", "Clean"), ("aa", "AutoAttack")):
+        for metric in ("average", "worst"):
+            a, b, difference = rows[f"{title}, {metric}"]
+            values = [one["conditions"][condition][metric] for one in (first, second)]
+            assert [float(cell.attributes["data-value"]) for cell in (a, b)] == values
+            assert float(difference.attributes["data-value"]) == values[0] - values[1]
+    blocks = [one["conditions"]["aa"] for one in (first, second)]
+    for c, name in enumerate(first["data"]["classes"]):
+        shown = [float(cell.attributes["data-value"]) for cell in rows[name]]
+        a, b = (block["class_correct"][c] / block["class_total"][c] for block in blocks)
+        assert shown == [a, b, a - b]
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"), [(("faal", "frl"), "unknown method 'frl'"), (("x", "faal"), "method 'x'")]
+)
+@pytest.mark.usefixtures("undrawn")
+def test_a_method_that_is_not_there_cannot_be_compared(tmp_path, records, pair, message):
+    with pytest.raises(UsageError, match=message):
+        write_comparison(load_runs(records), tmp_path / "out", "digits", *pair)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_methods_of_different_starts_cannot_be_compared(tmp_path, records):
+    write_values(records, make_values("frl", init="trades"))
+    with pytest.raises(UsageError, match="faal and frl share no group"):
+        write_comparison(load_runs(records), tmp_path / "out", "digits", "faal", "frl")
+
+
+def test_figures_are_written_on_request(tmp_path):
+    write_values(tmp_path / "few", make_values("faal", conditions=("aa",), last=None))
+    page = write_report(tmp_path / "few", tmp_path / "out", "digits", Wishes(figures=True))
+    names = {path.name for path in (page.parent / "figures").iterdir()}
+    drawn = ("g0-trade-off", "g0-c0", "g0-score", "g0-confusion")
+    assert names == {f"{name}.{kind}" for name in drawn for kind in ("svg", "pdf", "png")}
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_change_is_seen_once(tmp_path, records):
+    looks = iter(["nothing", "changed", "nothing", "new", "gone"])
+
+    def sleep(_):
+        match next(looks):
+            case "changed":
+                write_values(records, make_values("faal", level=0.5))
+            case "new":
+                write_values(records, make_values("cfa"))
+            case "gone":
+                next(records.rglob("record.json")).unlink()
+
+    seen = changes(records, seconds=0, sleep=sleep)
+    for _ in range(3):
+        next(seen)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        next(seen)
+
+
+def test_thirty_methods_are_rendered_in_a_few_seconds(tmp_path):
+    for index in range(30):
+        write_values(tmp_path / "records", make_values(f"method_{index}"))
+    start = time.process_time()
+    page = write_report(tmp_path / "records", tmp_path / "out", "digits")
+    assert time.process_time() - start < 5
+    assert page.stat().st_size < 3_000_000
+    assert len(Page(page).table("g0-standings").by_method()) == 30

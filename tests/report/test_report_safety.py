@@ -1,84 +1,29 @@
 import base64
 import csv
 import hashlib
+import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
+from hostile_records import HOSTILE, hostile_values
 from parsed_page import Page
-from synthetic import make_condition, make_values, write_values
+from synthetic import make_values, write_values
 
-from fairbench.report.render import write_report
+from fairbench.leaderboard.records import load_runs
+from fairbench.report.exports import EXPORTS
+from fairbench.report.render import write_audits, write_comparison, write_report
 from fairbench.report.wording import cell_text, clean, safe_link
 
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</script><script>alert(1)</script>",
-    "</style><script>alert(1)</script>",
-    "</title><script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    '"><img src=x onerror=alert(1)>',
-    "' onmouseover='alert(1)",
-    '" onfocus="alert(1)" autofocus="',
-    "<svg onload=alert(1)>",
-    "<svg><script href='https://evil.example/x.js'/></svg>",
-    "</svg><script>alert(1)</script>",
-    "]]><script>alert(1)</script>",
-    "<!-- <script>",
-    "--><script>alert(1)</script>",
-    "</td></tr></table><h1>broken</h1>",
-    "</pre></details><h1>broken</h1>",
-    "<iframe src=https://evil.example></iframe>",
-    "<base href=https://evil.example/>",
-    "<link rel=stylesheet href=https://evil.example/x.css>",
-    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
-    "javascript:alert(1)",
-    "JaVaScRiPt:alert(1)",
-    "data:text/html,<script>alert(1)</script>",
-    "{{ 7 * 7 }}{% for x in y %}",
-    "${7*7}",
-    r"$\frac{",
-    "$x^2$ $",
-    r"\input{/etc/passwd}",
-    r"\href{javascript:alert(1)}{x} & % # _",
-    "=cmd|' /C calc'!A0",
-    '=HYPERLINK("https://evil.example","x")',
-    "+1+1",
-    "-1+1",
-    "@SUM(A1)",
-    "\t=1+1",
-    "\r\n=1+1,x\n",
-    '",=1+1,"',
-    "\u202egnp.exe\u2066",
-    "nul \x00 bell \x07 escape \x1b[31m end \ufffe",
-    "_hidden &lt;b&gt; &#x3c;script&#x3e; " + "long " * 200,
-]
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "script", "body", "main", "header", "section", "footer", "figure"),
     *("h1", "h2", "h3", "p", "a", "b", "span", "small", "code", "pre", "div", "dl", "dt", "dd", "ul", "li"),
-    *("details", "summary", "label", "input", "table", "caption", "thead", "tbody", "tr", "th", "td"),
+    *("details", "summary", "label", "input", "select", "option", "fieldset", "legend"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td"),
     *("svg", "g", "path", "text", "use", "defs", "clippath", "rect"),
 }
 
-
-def hostile_values(text, *, classes, init):
-    """A record with the text in every field that takes one, and as the name of every setting."""
-    values = make_values(text, classes=classes, conditions=("clean", "aa"), per_class=12)
-    values |= dict.fromkeys(("title", "paper", "link", "origin"), text)
-    values |= {"init": init, "departures": [text], "protocol": "modified"}
-    values["data"] |= {"name": text, "fingerprint": "same", "splits_sha256": text}
-    values["model"] |= {"architecture": text, "weights_sha256": text}
-    values["last"]["weights_sha256"] = text
-    values["training"] |= dict.fromkeys(("init", "init_sha256", "objective", "inner_attack"), text)
-    values["training"] |= {"modifiers": [text], "config": {text: {text: [text]}}, "hidden_settings": {text: text}}
-    values["environment"] |= dict.fromkeys(("fairbench", "git_commit", "python", "torch", "device"), text)
-    for condition in values["conditions"].values():
-        condition |= {"settings": {text: text}, "undefined": {text: text}}
-    flawless = np.eye(len(classes), dtype=int) * 12
-    why = {"class_false_positive_score": text}
-    values["conditions"]["aa"] = make_condition(flawless, settings={text: text}, undefined=why)
-    return values
+OWN_PAGES = {"../index.html", "../../index.html", *EXPORTS}
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +38,17 @@ def hostile_report(tmp_path_factory):
         classes = HOSTILE[start : start + 10]
         values = hostile_values(HOSTILE[start], classes=classes, init=HOSTILE[start + 1])
         values["conditions"][HOSTILE[start + 2]] = values["conditions"]["clean"]
-        write_values(folder / "records", values, cell=f"bars{start}")
-    return write_report(folder / "records", folder / "out", "digits")
+        path = write_values(folder / "records", values, cell=f"bars{start}")
+        path.with_name("log.jsonl").write_text(
+            json.dumps({"epoch": 1, **{text: [0.1] * 10 for text in classes}}) + "\n", "utf-8"
+        )
+    foreign = hostile_values(HOSTILE[3], classes=HOSTILE, init="scratch") | {"track": None}
+    write_values(folder / "records", foreign, cell="foreign")
+    page = write_report(folder / "records", folder / "out", "digits")
+    runs = load_runs(folder / "records")
+    write_comparison(runs, folder / "out", "digits", HOSTILE[0], HOSTILE[4])
+    write_audits(runs, folder / "out")
+    return page
 
 
 def test_there_are_forty_strings():
@@ -102,14 +56,19 @@ def test_there_are_forty_strings():
 
 
 def test_none_runs_and_none_loads(hostile_report):
-    page = Page(hostile_report)
-    tags = [tag for tag, _ in page.elements]
-    assert set(tags) <= ALLOWED
-    assert (tags.count("script"), tags.count("style"), tags.count("meta")) == (1, 1, 4)
-    for _, attributes in page.elements:
-        assert not [key for key in attributes if key.startswith("on") or key in ("src", "srcset", "style", "action")]
-        target = attributes.get("href")
-        assert target is None or target.startswith("#") or target in ("../index.html", "results.csv")
+    paths = list(hostile_report.parent.parent.rglob("*.html"))
+    assert len(paths) == len(HOSTILE) + 4 + 4
+    for path in paths:
+        page = Page(path)
+        tags = [tag for tag, _ in page.elements]
+        assert set(tags) <= ALLOWED
+        assert (tags.count("script"), tags.count("style"), tags.count("meta")) == (1, 1, 4)
+        for _, attributes in page.elements:
+            assert not [
+                key for key in attributes if key.startswith("on") or key in ("src", "srcset", "style", "action")
+            ]
+            target = attributes.get("href", "#")
+            assert target.startswith(("#", "runs/", "audits/", "digits/")) or target in OWN_PAGES
 
 
 def test_none_breaks_a_table(hostile_report):
@@ -153,7 +112,7 @@ def test_the_policy_allows_this_script_and_this_style_alone(hostile_report):
     assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("name", ["page.css", "page.js"])
+@pytest.mark.parametrize("name", ["page.css", "sorting.js", "views.js"])
 def test_style_and_script_reach_for_nothing(name):
     text = (Path(__file__).parents[2] / "fairbench" / "report" / "templates" / name).read_text("utf-8")
     assert not re.search(r"url\(|@import|fetch|XMLHttp|innerHTML|eval|https?:|</", text)
@@ -175,8 +134,9 @@ def test_half_a_character_in_a_setting_does_not_stop_the_page(tmp_path):
     values = make_values()
     values["training"]["hidden_settings"] = {"half \ud800": "\udfff half"}
     write_values(tmp_path / "records", values)
-    page = Page(write_report(tmp_path / "records", tmp_path / "out", "digits"))
-    assert "\ufffd half" in "".join(page.text)
+    write_report(tmp_path / "records", tmp_path / "out", "digits")
+    (path,) = (tmp_path / "out" / "digits" / "runs").iterdir()
+    assert "\ufffd half" in "".join(Page(path).text)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -11,28 +11,34 @@ from fairbench.leaderboard.summary import (
     condition_names,
     highest_false_positive_score,
     strongest_condition,
-    summarise,
 )
 from fairbench.report.cells import training_seconds
+from fairbench.report.exports.grid import Board
+from fairbench.report.places import Places
+from fairbench.report.values import mean_value, worst_class_names
 from fairbench.report.wording import cell_text, listed
 
 Value = str | int | float | None
 
 
-def results_csv(entries: Sequence[Entry]) -> str:
+def results_csv(board: Board) -> str:
     """The rows of all groups of a track.
 
     Args:
-        entries: in the order of the page.
+        board: of the track.
 
     Returns:
         CSV with a heading: rank, method, init, epochs, seeds, selected_on, protocol; for each condition average, worst
         and worst_class (and worst_tenth from 50 classes on); the highest C_FPS under the strongest attack, its class;
-        the images of each condition; the training seconds; why a row is not ranked. A missing number is empty.
+        the images of each condition; the training seconds; why a row is not ranked; the ranks that the tests leave
+        open. A missing number is empty.
     """
-    conditions = condition_names(entries)
-    many = any(len(entry.record.data.classes) >= MANY_CLASSES for entry in entries)
-    rows = [_row(entry, conditions, strongest_condition(entries), many=many) for entry in entries]
+    conditions = condition_names(board.entries)
+    many = any(len(entry.record.data.classes) >= MANY_CLASSES for entry in board.entries)
+    rows = [
+        _row(entry, conditions, strongest_condition(board.entries), many=many) | _open_ranks(entry, board.places)
+        for entry in board.entries
+    ]
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow([cell_text(name) for name in rows[0]])
@@ -63,16 +69,20 @@ def _row(entry: Entry, conditions: Sequence[str], strongest: str, *, many: bool)
     return row
 
 
+def _open_ranks(entry: Entry, places: Places) -> dict[str, Value]:
+    standing = places.standing(entry)
+    low, high = standing.ranks if standing else (None, None)
+    return {"rank_from": low, "rank_to": high, "tie_groups": standing.groups if standing else ""}
+
+
 def _condition(entry: Entry, name: str, *, many: bool) -> dict[str, Value]:
-    average, worst = summarise(entry, name, "average"), summarise(entry, name, "worst")
     values: dict[str, Value] = {
-        f"{name}_average": average.value if average else None,
-        f"{name}_worst": worst.value if worst else None,
-        f"{name}_worst_class": listed(worst.classes) if worst else "",
+        f"{name}_average": mean_value(entry, name, "average"),
+        f"{name}_worst": mean_value(entry, name, "worst"),
+        f"{name}_worst_class": listed(worst_class_names(entry, name)),
     }
     if many:
-        tenth = summarise(entry, name, "worst_tenth")
-        values[f"{name}_worst_tenth"] = tenth.value if tenth else None
+        values[f"{name}_worst_tenth"] = mean_value(entry, name, "worst_tenth")
     return values
 
 

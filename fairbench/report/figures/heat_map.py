@@ -1,0 +1,64 @@
+"""A table drawn as coloured cells, on the heat scale of the page or on the scale of differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+
+from fairbench.report.scales import DIFFERENCE_LIGHT, HEAT_LIGHT, STEPS
+from fairbench.report.style import DIFFERENCE_INKS, HEAT_INKS, LIGHT
+
+
+def draw_heat(axes: Axes, values: np.ndarray, *, scale: float = 1.0, write: Callable[[float], str] | None) -> None:
+    """Cells coloured from none to all.
+
+    Args:
+        axes: to draw on; row 0 is at the top.
+        values: (R, C) from 0 to ``scale``, NaN for nothing.
+        scale: the value of the last step.
+        write: the number in a cell; None where there is no room.
+    """
+    steps = np.rint(np.clip(values / scale, 0, 1) * (STEPS - 1))
+    _draw(axes, values, steps, colours=HEAT_LIGHT.colours, inks=HEAT_INKS, write=write)
+
+
+def draw_differences(axes: Axes, values: np.ndarray, *, scale: float, write: Callable[[float], str] | None) -> None:
+    """Cells coloured by sign: values from ``-scale`` to ``scale``, with nothing at 0."""
+    steps = np.rint((np.clip(values / scale, -1, 1) + 1) / 2 * (STEPS - 1))
+    _draw(axes, values, steps, colours=DIFFERENCE_LIGHT.colours, inks=DIFFERENCE_INKS, write=write)
+
+
+def label_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], *, rotation: float = 0) -> None:
+    """Names of rows and columns."""
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=rotation, ha="right" if rotation else "center")
+    axes.tick_params(axis="y", labelcolor=LIGHT["ink"])
+
+
+def _draw(
+    axes: Axes,
+    values: np.ndarray,
+    steps: np.ndarray,
+    *,
+    colours: Sequence[str],
+    inks: Sequence[str],
+    write: Callable[[float], str] | None,
+) -> None:
+    masked = np.ma.masked_invalid(steps)
+    axes.pcolormesh(
+        masked, cmap=ListedColormap(list(colours)), vmin=-0.5, vmax=STEPS - 0.5, edgecolors=LIGHT["paper"],
+        linewidth=1.0,
+    )  # fmt: skip
+    axes.set_ylim(len(values), 0)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if write is None:
+        return
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            ink = inks[int(steps[row, column])]
+            axes.text(column + 0.5, row + 0.5, write(value), color=ink, ha="center", va="center", fontsize=7.5)

@@ -1,0 +1,106 @@
+"""Every number of one run with its interval and count: aggregates by condition, and accuracy and C_FPS by class.
+
+The tables are written as markup directly: a template takes several times as long for a hundred thousand cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from fairbench.leaderboard.intervals import wilson_interval
+from fairbench.protocol.record import ConditionRecord
+from fairbench.report.cells import Cell, missing_cell
+from fairbench.report.scales import heat_step
+from fairbench.report.wording import EN_DASH, MISSING, condition_title, percent, percent_range, printable
+
+AGGREGATES = ("average", "balanced", "worst", "worst 10 %", "overall", "highest C_FPS", "images")
+"""Headings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionRow:
+    """The aggregates of one condition."""
+
+    title: str
+    cells: tuple[Cell, ...]
+
+
+def condition_rows(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> tuple[ConditionRow, ...]:
+    """A row for each condition, its cells as in ``AGGREGATES``."""
+    return tuple(
+        ConditionRow(title=condition_title(name), cells=_aggregates(one, classes)) for name, one in conditions.items()
+    )
+
+
+def accuracy_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> Markup:
+    """Classes (rows) by conditions (columns): accuracy in percent, its Wilson interval, and the count behind it."""
+    return _table(classes, _accuracy_columns(list(conditions.values())))
+
+
+def score_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> Markup:
+    """Classes (rows) by conditions (columns): share of the wrong answers that name the class, in percent."""
+    return _table(classes, [_score_column(condition, len(classes)) for condition in conditions.values()])
+
+
+def _aggregates(condition: ConditionRecord, classes: Sequence[str]) -> tuple[Cell, ...]:
+    worst = condition.worst_class
+    correct, total = condition.class_correct, condition.class_total
+    scores = condition.class_false_positive_score
+    highest = missing_cell(condition.undefined.get("class_false_positive_score", "not defined"))
+    if scores is not None:
+        top = max(scores)
+        highest = Cell(text=percent(top), value=top, label=classes[scores.index(top)])
+    return (
+        _counted(condition.average, sum(correct), sum(total)),
+        Cell(text=percent(condition.balanced), value=condition.balanced),
+        _counted(condition.worst, correct[worst], total[worst], label=classes[worst]),
+        Cell(text=percent(condition.worst_tenth), value=condition.worst_tenth),
+        Cell(text=percent(condition.overall), value=condition.overall),
+        highest,
+        Cell(text=f"{sum(total):,}", value=sum(total)),
+    )
+
+
+def _counted(value: float, correct: int, total: int, *, label: str = "") -> Cell:
+    low, high = wilson_interval(correct, total)
+    counts = f"{correct:,} of {total:,}"
+    return Cell(
+        text=percent(value), value=value, interval=f"{percent_range((float(low), float(high)))}; {counts}", label=label
+    )
+
+
+def _accuracy_columns(conditions: Sequence[ConditionRecord]) -> list[list[str]]:
+    correct = np.array([one.class_correct for one in conditions])
+    total = np.array([one.class_total for one in conditions])
+    low, high = wilson_interval(correct, np.maximum(total, 1))
+    blocks = (correct.tolist(), total.tolist(), (100 * low).tolist(), (100 * high).tolist())
+    return [[_accuracy_cell(*values) for values in zip(*rows, strict=True)] for rows in zip(*blocks, strict=True)]
+
+
+def _accuracy_cell(correct: int, total: int, low: float, high: float) -> str:
+    if not total:
+        return f'<td class="missing">{MISSING}<small>no image</small></td>'
+    return (
+        f'<td class="heat-{heat_step(correct / total)}">{100 * correct / total:.1f}'
+        f"<small>{low:.1f}{EN_DASH}{high:.1f}</small><small>{correct}/{total}</small></td>"
+    )
+
+
+def _score_column(condition: ConditionRecord, num_classes: int) -> list[str]:
+    scores = condition.class_false_positive_score
+    if scores is None:
+        return [f'<td class="missing">{MISSING}</td>'] * num_classes
+    scale = num_classes / 3  # scores sum to 1: the scale ends at three times the share of a fair class
+    return [f'<td class="heat-{heat_step(score * scale)}">{100 * score:.1f}</td>' for score in scores]
+
+
+def _table(classes: Sequence[str], columns: Sequence[Sequence[str]]) -> Markup:
+    rows = []
+    for c, name in enumerate(classes):
+        head = f'<tr><th scope="row" class="method">{escape(printable(name))}</th>'
+        rows.append(head + "".join(column[c] for column in columns) + "</tr>")
+    return Markup("\n".join(rows))  # the names are escaped, the rest are numbers
