@@ -40,6 +40,7 @@ def run(
         list[str] | None,
         typer.Option(help="With --launcher slurm: partition=gpu, time=12:00:00, gpus=1, ... May be given again."),
     ] = None,
+    tracker: Annotated[str | None, typer.Option(help="Also tell each epoch to tensorboard, wandb or mlflow.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what these cells have and start over.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records' main numbers as JSON.")] = False,
@@ -55,6 +56,7 @@ def run(
     from fairbench.launch.device import resolve_device
     from fairbench.launch.grid import Surroundings, jobs_of, places_for
     from fairbench.launch.status import write_grid
+    from fairbench.launch.trackers import check_tracker
 
     request = options.make_request(
         methods=methods,
@@ -70,8 +72,13 @@ def run(
     )
     cells = resolve(request)
     resolve_device(device)
+    check_tracker(tracker)
     surroundings = Surroundings(
-        data_dir=data_folder(data_dir), plugins=tuple(plugin or ()), fresh=fresh, deterministic=deterministic
+        data_dir=data_folder(data_dir),
+        plugins=tuple(plugin or ()),
+        fresh=fresh,
+        deterministic=deterministic,
+        tracker=tracker,
     )
     if dry_run:
         _print_plan(cells, as_json=as_json)

@@ -16,7 +16,8 @@ from fairbench.launch.cells import Cell, Request, resolve
 from fairbench.launch.device import compute_deterministically
 from fairbench.launch.failures import clear_failure, record_failure
 from fairbench.launch.pool import Failure, Outcome, Place, Task, Watcher, run_tasks
-from fairbench.launch.run import data_loader, run_cell, train_cell
+from fairbench.launch.run import LoadData, data_loader, run_cell, train_cell
+from fairbench.launch.trackers import tracking
 from fairbench.launch.worker import Context
 from fairbench.progress import Progress
 from fairbench.protocol.schema import validated
@@ -71,6 +72,8 @@ class Surroundings:
     fresh: bool = False
     deterministic: bool = False
     """the same weights again on a GPU too."""
+    tracker: str | None = None
+    """who else is told how training goes: ``tensorboard``, ``wandb`` or ``mlflow``."""
 
     def as_json(self) -> dict[str, Any]:
         """For another process."""
@@ -79,6 +82,7 @@ class Surroundings:
             "plugins": [str(path.resolve()) for path in self.plugins],
             "fresh": self.fresh,
             "deterministic": self.deterministic,
+            "tracker": self.tracker,
         }
 
 
@@ -130,7 +134,8 @@ def run_in_turn(jobs: Sequence[Job], device: torch.device, surroundings: Surroun
             if broken:
                 outcome.failures[job.key] = Failure(message=f"what it needs failed: {broken[0].folder}")
             else:
-                _work(job, load, device, fresh=surroundings.fresh, progress=progress)
+                fresh, tracker = surroundings.fresh, surroundings.tracker
+                _work(job, load, device, fresh=fresh, progress=progress, tracker=tracker)
                 outcome.results[job.key] = None
         except StoppedError:
             raise
@@ -175,16 +180,20 @@ def work_on_cell(payload: Mapping[str, Any], context: Context) -> None:
     data_dir = Path(settings["data_dir"]) if settings["data_dir"] else None
     job = Job(cell=cell, only_train=payload["only_train"])
     load = _KEPT.setdefault(data_dir, data_loader(data_dir))
-    _work(job, load, torch.device(settings["device"]), fresh=settings["fresh"], progress=context.progress)
+    device, progress = torch.device(settings["device"]), context.progress
+    _work(job, load, device, fresh=settings["fresh"], progress=progress, tracker=settings["tracker"])
 
 
-_KEPT: dict[Path | None, Any] = {}
+_KEPT: dict[Path | None, LoadData] = {}
 """Data sets stay read from one job of a worker to its next."""
 
 
-def _work(job: Job, load: Any, device: torch.device, *, fresh: bool, progress: Progress) -> None:
-    if job.only_train:
-        train_cell(job.cell, load, device, progress=progress)
-    else:
-        run_cell(job.cell, load, device, fresh=fresh, progress=progress)
+def _work(
+    job: Job, load: LoadData, device: torch.device, *, fresh: bool, progress: Progress, tracker: str | None
+) -> None:
+    with tracking(job.cell, tracker):
+        if job.only_train:
+            train_cell(job.cell, load, device, progress=progress)
+        else:
+            run_cell(job.cell, load, device, fresh=fresh, progress=progress)
     clear_failure(job.cell)
