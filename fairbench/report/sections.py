@@ -16,6 +16,7 @@ from fairbench.report.figures.agreement import agreement_figure
 from fairbench.report.figures.canvas import Drawing
 from fairbench.report.figures.confusion import confusion_figure
 from fairbench.report.figures.corruption import corruption_figure, severity_figure
+from fairbench.report.figures.epsilon_curves import epsilon_figure
 from fairbench.report.figures.published import published_figure
 from fairbench.report.figures.ranks import rank_figure
 from fairbench.report.figures.tau_sweep import tau_figure
@@ -99,6 +100,12 @@ def further_sections(
             "Corruptions by severity",
             "The mean over the types at each severity: over all images (solid), and of the worst class (dashed).",
             severity_figure(entries),
+        ),
+        (
+            f"{name}-epsilon",
+            "Accuracy against the radius",
+            "PGD-20 at several radii, the clean images at 0: over all images (solid), and of the worst class (dashed).",
+            epsilon_figure(entries),
         ),
         (
             f"{name}-tau",

@@ -15,6 +15,7 @@ from fairbench.report.figures.class_heat import class_heat_figure
 from fairbench.report.figures.classes import class_figure
 from fairbench.report.figures.confusion import confusion_figure, mean_confusion
 from fairbench.report.figures.corruption import corruption_figure, severity_figure
+from fairbench.report.figures.epsilon_curves import epsilon_figure
 from fairbench.report.figures.margin_labels import spread
 from fairbench.report.figures.tau_sweep import tau_figure, tau_sweeps
 from fairbench.report.figures.trade_off import pareto_front, trade_off_figure
@@ -47,6 +48,7 @@ def draw_all():
         "batches": batch_figures([{"epoch": 1, "w": [[0.1] * 10] * 200}], entries[0].record.data.classes)[0][1],
         "severity": severity_figure(corrupted),
         "tau": tau_figure(swept, "aa"),
+        "epsilon": epsilon_figure(entries_of("faal", conditions=("clean", "pgd20", "epsilon.0.1", "epsilon.0.3"))),
     }
 
 
@@ -111,6 +113,7 @@ def test_without_numbers_there_is_no_drawing():
     assert corruption_figure(entries) is None
     assert severity_figure(entries) is None
     assert tau_figure(entries, "clean") is None
+    assert epsilon_figure(entries) is None
 
 
 @settings(max_examples=60, deadline=None)
