@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ from typing import Any
 from fairbench.errors import UsageError
 from fairbench.evaluation.summary import rates_of
 from fairbench.files import read_json, write_json
-from fairbench.protocol.record import ConditionRecord, Record
+from fairbench.protocol.record import SCHEMA_VERSION, ConditionRecord, Record
 from fairbench.protocol.schema import validated
+from fairbench.protocol.versions import RECORD_UPGRADES, upgraded
 
 RECORD_NAME = "record.json"
 _CURE = "restore it, or remove its folder and run the command that made it again"
@@ -32,7 +35,7 @@ def write_record(record: Record, folder: Path) -> Path:
     """
     values = record.model_dump(mode="json")
     path = folder / RECORD_NAME
-    _checked(validated(Record, values, place="record"), place="record")
+    record_of(values, place="record")
     write_json(path, values)
     return path
 
@@ -44,15 +47,35 @@ def read_record(path: Path) -> Record:
         path: the file, or the folder that holds ``record.json``.
 
     Raises:
-        UsageError: if it is missing, breaks the schema, or has a rate that does not follow from its counts.
+        UsageError: if it is missing, of a schema version that is not read, breaks the schema, or has a rate that does
+            not follow from its counts.
     """
     file = path / RECORD_NAME if path.is_dir() else path
     values = read_json(file, cure=_CURE)
-    place = f"{file} is damaged"
+    values = upgraded(values, current=SCHEMA_VERSION, upgrades=RECORD_UPGRADES, place=str(file))
     try:
-        return _checked(validated(Record, values, place=place), place=place)
+        return record_of(values, place=f"{file} is damaged")
     except UsageError as error:
         raise UsageError(f"{error}; {_CURE}") from None
+
+
+def record_of(values: Any, *, place: str) -> Record:
+    """The record made of plain values of the current schema version.
+
+    Args:
+        values: what came, usually from JSON.
+        place: where it came from, named in the error.
+
+    Raises:
+        UsageError: if it breaks the schema, or has a rate that does not follow from its counts.
+    """
+    return _checked(validated(Record, values, place=place), place=place)
+
+
+def record_sha256(record: Record) -> str:
+    """The sha256 of everything that a record says; the same for the same content, however its file is laid out."""
+    content = json.dumps(record.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _checked(record: Record, *, place: str) -> Record:

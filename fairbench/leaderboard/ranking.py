@@ -7,11 +7,12 @@ mean over seeds of each seed's value; ties are broken by the average under AutoA
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from fairbench.evaluation.records import record_sha256
 from fairbench.metrics.accuracy import MANY_CLASSES
 from fairbench.protocol.record import Record
 
@@ -24,6 +25,7 @@ class Group:
     """What must be equal for two rows to be compared."""
 
     track: str
+    protocol_version: int
     init: str
     teacher: str
     extra_data: str
@@ -45,6 +47,8 @@ class Entry:
     """from 1 within the group, equal for entries that tie in both keys; None if the entry is not ranked."""
     reason: str = ""
     """why the entry is not ranked; empty if it is."""
+    verified: bool | None = None
+    """whether a maintainer verified the submission of every seed; None if some seed has no verdict."""
 
     @property
     def record(self) -> Record:
@@ -52,9 +56,14 @@ class Entry:
         return self.records[0]
 
 
-def rank(records: Iterable[Record]) -> list[Entry]:
-    """The entries of all groups: group by group, ranked ones first and in order, then the others by name."""
-    entries = [_entry(same) for same in _gather(records)]
+def rank(records: Iterable[Record], *, verified: Mapping[str, bool] | None = None) -> list[Entry]:
+    """The entries of all groups: group by group, ranked ones first and in order, then the others by name.
+
+    Args:
+        records: one per run.
+        verified: what verdicts say, by ``record_sha256``, as ``leaderboard.records.verified_records`` gives them.
+    """
+    entries = [_entry(same, verified or {}) for same in _gather(records)]
     ranked = [entry for group in _groups(entries) for entry in _ranked(group)]
     return sorted(ranked, key=lambda entry: (entry.group, entry.rank is None, entry.rank or 0, _name_key(entry)))
 
@@ -63,6 +72,7 @@ def group_of(record: Record) -> Group:
     """The group that a record is compared in."""
     return Group(
         track=record.track or "",
+        protocol_version=record.protocol_version,
         init=record.init,
         teacher=_setting(record, "teacher"),
         extra_data=_setting(record, "extra_data"),
@@ -156,8 +166,14 @@ def _gather(records: Iterable[Record]) -> list[tuple[Record, ...]]:
     return [tuple(sorted(same, key=_seed_key)) for same in gathered.values()]
 
 
-def _entry(records: tuple[Record, ...]) -> Entry:
-    return Entry(group=group_of(records[0]), records=records, reason=reason_unranked(records))
+def _entry(records: tuple[Record, ...], verified: Mapping[str, bool]) -> Entry:
+    verdicts = [verified.get(record_sha256(record)) for record in records] if verified else [None]
+    return Entry(
+        group=group_of(records[0]),
+        records=records,
+        reason=reason_unranked(records),
+        verified=False if False in verdicts else None if None in verdicts else True,
+    )
 
 
 def _groups(entries: list[Entry]) -> list[list[Entry]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairbench.errors import UsageError
-from fairbench.evaluation.records import RECORD_NAME, read_record
+from fairbench.evaluation.records import RECORD_NAME, read_record, record_sha256
+from fairbench.files import read_json
 from fairbench.protocol.record import Record
+from fairbench.protocol.schema import validated
+from fairbench.protocol.verdict import VERDICT_NAME, Verdict
 
 _MAKE_SOME = "make some with: fairbench run --methods pgd_at,faal"
 
@@ -18,6 +22,8 @@ class Run:
 
     path: Path
     record: Record
+    verified: bool | None = None
+    """what the verdict beside the record says of it: False also if the record was changed since; None without one."""
 
 
 def load_runs(path: Path | str) -> list[Run]:
@@ -27,14 +33,30 @@ def load_runs(path: Path | str) -> list[Run]:
         path: a folder that is searched for ``record.json`` recursively, or one such file.
 
     Raises:
-        UsageError: if there is no record, or if one is damaged; nothing is skipped.
+        UsageError: if there is no record, or if a record or a verdict is damaged; nothing is skipped.
     """
     place = Path(path)
     if place.is_file():
-        return [Run(path=place, record=read_record(place))]
+        return [_load_run(place)]
     if not place.is_dir():
         raise UsageError(f"no records in {place}: there is no such folder; {_MAKE_SOME}")
     files = sorted(place.rglob(RECORD_NAME))
     if not files:
         raise UsageError(f"no records in {place}: it holds no {RECORD_NAME}; {_MAKE_SOME}")
-    return [Run(path=file, record=read_record(file)) for file in files]
+    return [_load_run(file) for file in files]
+
+
+def verified_records(runs: Iterable[Run]) -> dict[str, bool]:
+    """What the verdicts say, by ``record_sha256``; records without one are left out."""
+    return {record_sha256(run.record): run.verified for run in runs if run.verified is not None}
+
+
+def _load_run(file: Path) -> Run:
+    record = read_record(file)
+    sidecar = file.with_name(VERDICT_NAME)
+    if not sidecar.is_file():
+        return Run(path=file, record=record)
+    cure = "verify the submission again"
+    verdict = validated(Verdict, read_json(sidecar, cure=cure), place=f"{sidecar} is damaged")
+    holds = verdict.verified and verdict.record_sha256 == record_sha256(record)
+    return Run(path=file, record=record, verified=holds)

@@ -113,7 +113,8 @@ class Record(Schema):
     """One cell: a method, a seed, a track; or a foreign model under audit."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    protocol_version: Literal[1] = PROTOCOL_VERSION
+    protocol_version: int = Field(default=PROTOCOL_VERSION, ge=1, le=PROTOCOL_VERSION)
+    """what the numbers mean; records of different meaning are read alike and never share a ranking."""
     protocol: Literal["standard", "modified"]
     departures: list[str] = Field(default_factory=list)
     """what departs from the track, one line each."""

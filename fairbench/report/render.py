@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fairbench.errors import UsageError
 from fairbench.files import write_text
 from fairbench.leaderboard.ranking import Entry, rank
-from fairbench.leaderboard.records import Run, load_runs
+from fairbench.leaderboard.records import Run, load_runs, verified_records
 from fairbench.leaderboard.summary import strongest_condition
 from fairbench.protocol.record import Record
 from fairbench.protocol.track import load_track, track_names
@@ -72,7 +72,8 @@ def write_track(runs: Sequence[Run], out: Path, track: str, wishes: Wishes, *, s
     """As ``write_report``, from records that were read already; ``source`` is where, for errors."""
     if not _SAFE_NAME.fullmatch(track):
         raise UsageError(f"{track!r} cannot name a track and its folder; list the tracks with: fairbench tracks list")
-    entries = rank(run.record for run in runs if run.record.track == track)
+    of_track = (run.record for run in runs if run.record.track == track)
+    entries = rank(of_track, verified=verified_records(runs))
     if not entries:
         present = listed(sorted({run.record.track or "none" for run in runs}))
         raise UsageError(

@@ -82,6 +82,12 @@ def test_only_like_is_compared_with_like(changes):
     assert places([record_with("one", [50, 50]), record_with("other", [10, 10], **changes)]) == {"one": 1, "other": 1}
 
 
+@pytest.mark.parametrize("change", [{"protocol_version": 2}, {"norm": "l2"}])
+def test_numbers_of_another_meaning_never_share_a_ranking(change):
+    other = record_with("other", [10, 10]).model_copy(update=change)
+    assert places([record_with("one", [50, 50]), other]) == {"one": 1, "other": 1}
+
+
 def test_another_teacher_is_another_group():
     values = make_values("ard")
     taught = make_values("absld", training=values["training"] | {"config": {"teacher": "wrn34_10"}})
