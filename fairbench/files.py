@@ -80,9 +80,18 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: Any) -> None:
     """Write JSON that diffs well: indented, lists of numbers on one line, keys in their given order, a last newline."""
+    write_text(path, json_bytes(values).decode())
+
+
+def json_bytes(values: Any) -> bytes:
+    """What ``write_json`` writes, UTF-8.
+
+    Raises:
+        ValueError: for numbers that are not finite.
+    """
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
     # No string of JSON holds a line end, so the brackets that are found are those of lists.
-    write_text(path, _NUMBERS.sub(_on_one_line, text) + "\n")
+    return (_NUMBERS.sub(_on_one_line, text) + "\n").encode()
 
 
 def _on_one_line(numbers: re.Match[str]) -> str:

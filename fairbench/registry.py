@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fairbench.errors import FairbenchError, UsageError, unknown_name
+from fairbench.extensions import extensions
 from fairbench.files import sha256_file
 from fairbench.training.averaging import Averaging, Ema, Fawa, Swa
 from fairbench.training.awp import Awp
@@ -135,6 +135,16 @@ def _origin_of(part: type[Part]) -> str:
     return _origin[-1] if _origin else f"module {part.__module__}"
 
 
+def check_free_name(name: str) -> None:
+    """That a new method could have this name.
+
+    Raises:
+        UsageError: if it cannot be written, or is taken.
+    """
+    entries()
+    _check_name("method", name, "the new method")
+
+
 def _check_name(kind: str, name: str, origin: str) -> None:
     if not re.fullmatch(NAME, name):
         raise UsageError(f"{kind} name {name!r} of {origin} cannot be written; use small letters, digits, underscores")
@@ -148,8 +158,12 @@ def _check_name(kind: str, name: str, origin: str) -> None:
         raise UsageError(f"{kind} name {name!r} of {origin} is taken by {holders[name]}; choose another name")
 
 
-def load_plugin(path: Path) -> None:
+def load_plugin(path: Path, *, kind: str = "plug-in") -> None:
     """Enter the methods of a Python file; its code runs.
+
+    Args:
+        path: the file.
+        kind: what its origin is called in listings and records.
 
     Raises:
         UsageError: if the file is missing, fails to import, or takes a name that exists.
@@ -168,12 +182,27 @@ def load_plugin(path: Path) -> None:
     sys.modules[module_name] = module  # dataclasses look their module up there
     try:
         digest = sha256_file(path)[:12]
-        _from(
-            f"plug-in {path.name} (sha256 {digest})", lambda: spec.loader.exec_module(module) if spec.loader else None
-        )
+        origin = f"{kind} {path.name} (sha256 {digest})"
+        _from(origin, lambda: spec.loader.exec_module(module) if spec.loader else None)
     except BaseException:
         del sys.modules[module_name]
         raise
+
+
+def load_folder(folder: Path) -> None:
+    """Enter the methods of every Python file of a folder, in the order of their names; their code runs.
+
+    Raises:
+        UsageError: if there is no such folder, or one of its files is refused.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder} here; make one with a method: fairbench methods new NAME")
+    package = importlib.import_module("fairbench.methods")
+    if str(folder.resolve()) in {str(Path(place).resolve()) for place in package.__path__}:
+        return  # inside a checkout of fairbench these are the built-in methods
+    for path in sorted(folder.glob("*.py")):
+        if path.name != "__init__.py" and not path.name.startswith("test_"):
+            load_plugin(path, kind=f"folder {folder.name}:")
 
 
 def entries() -> dict[str, Entry]:
@@ -223,8 +252,8 @@ def _built_in_methods() -> None:
 
 @cache
 def _entry_point_methods() -> None:
-    for point in entry_points(group="fairbench.methods"):
-        _from(f"entry point {point.value}", point.load)
+    for extension in extensions("fairbench.methods").values():
+        _from(extension.origin, extension.load)
 
 
 def _from(origin: str, load: Callable[[], Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("allocator", "errors", "files", "progress", "compat", "lazy", "home")
+GROUND = ("allocator", "errors", "files", "arrays", "progress", "compat", "lazy", "home", "extensions")
 """below everything"""
 LADDER = (
     "losses",
@@ -25,6 +25,7 @@ LADDER = (
     "leaderboard",
     "report",
     "launch",
+    "submissions",
     "cli",
 )
 ROOM_OF_FILE = {"written_form": "registry", "compose": "registry"}

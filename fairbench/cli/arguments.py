@@ -68,3 +68,17 @@ def download_allowed(what: str) -> bool:
     if os.environ.get("FAIRBENCH_OFFLINE"):
         raise UsageError(f"cannot fetch {what}: FAIRBENCH_OFFLINE is set; unset it to allow the download")
     return True
+
+
+def load_methods(plugins: list[Path] | None, *, local: bool = False) -> None:
+    """Enter the methods of plug-in files and, if asked, of the folder ``methods/`` where the command runs.
+
+    Raises:
+        UsageError: if a file is missing or refused.
+    """
+    from fairbench.registry import load_folder, load_plugin
+
+    for path in plugins or []:
+        load_plugin(path)
+    if local:
+        load_folder(Path("methods"))

@@ -19,14 +19,23 @@ def list_data(data_dir: _DataDir = None, as_json: _Json = False) -> None:
     from fairbench.cli.arguments import data_folder
     from fairbench.cli.output import print_json, print_table
     from fairbench.data import dataset_names, dataset_title, find_dataset
+    from fairbench.data.catalogue import dataset_origin
 
     folder = data_folder(data_dir)
     found = {name: find_dataset(name, folder) for name in dataset_names()}
     if as_json:
-        print_json([{"name": n, "title": dataset_title(n), "place": str(p) if p else None} for n, p in found.items()])
+        values = [
+            {"name": name, "title": dataset_title(name), "place": str(place) if place else None}
+            | {"origin": dataset_origin(name)}
+            for name, place in found.items()
+        ]
+        print_json(values)
         return
-    rows = [[name, dataset_title(name), str(place) if place else "not found"] for name, place in found.items()]
-    print_table(["name", "title", "place"], rows)
+    rows = [
+        [name, dataset_title(name), str(place) if place else "not found", dataset_origin(name)]
+        for name, place in found.items()
+    ]
+    print_table(["name", "title", "place", "origin"], rows)
 
 
 @app.command("fetch")

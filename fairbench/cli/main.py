@@ -9,6 +9,7 @@ import typer
 
 from fairbench import __version__
 from fairbench.cli import (
+    authoring,
     compare,
     convert,
     data,
@@ -21,6 +22,7 @@ from fairbench.cli import (
     report,
     reproduce,
     run,
+    submit,
     tracks,
 )
 from fairbench.errors import FairbenchError
@@ -42,11 +44,14 @@ app.command("convert")(convert.convert)
 app.command("plan")(plan.plan)
 app.command("status")(grid.status)
 app.command("merge")(grid.merge)
+methods.app.command("new")(authoring.new_method)
+methods.app.command("check")(authoring.check_method)
 app.add_typer(methods.app, name="methods")
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(data.app, name="data")
 app.add_typer(metrics.app, name="metrics")
 app.command("reproduce")(reproduce.reproduce)
+app.add_typer(submit.app, name="submit")
 app.command("doctor")(doctor.doctor)
 
 

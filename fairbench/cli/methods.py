@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List and explain the methods.", no_args_is_help=True, rich_markup_mode=None)
 
 _Plugins = Annotated[list[Path] | None, typer.Option(help="A Python file with more methods; its code runs.")]
+_Local = Annotated[bool, typer.Option("--local-methods", help="Load the folder methods/ here; its code runs.")]
 _Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @app.command("list")
-def list_methods(plugin: _Plugins = None, as_json: _Json = False) -> None:
+def list_methods(plugin: _Plugins = None, local_methods: _Local = False, as_json: _Json = False) -> None:
     """All methods: family, paper, what they need, where they run."""
+    from fairbench.cli.arguments import load_methods
     from fairbench.cli.output import print_json, print_table
     from fairbench.protocol.track import track_names
-    from fairbench.registry import entries, load_plugin
+    from fairbench.registry import entries
 
-    for path in plugin or []:
-        load_plugin(path)
+    load_methods(plugin, local=local_methods)
     described = [_described(entry) for entry in entries().values()]
     if as_json:
         print_json(described)
@@ -39,10 +40,11 @@ def list_methods(plugin: _Plugins = None, as_json: _Json = False) -> None:
             ", ".join(d["needs"]),
             " ".join(d["objectives"]),
             "all" if d["tracks"] == track_names() else ", ".join(d["tracks"]) or "with --teacher",
+            d["origin"],
         ]
         for d in described
     ]
-    print_table(["name", "family", "paper", "needs", "works on", "tracks"], rows)
+    print_table(["name", "family", "paper", "needs", "works on", "tracks", "origin"], rows)
 
 
 @app.command("show")
@@ -50,19 +52,19 @@ def show_method(
     name: Annotated[str, typer.Argument(help="A name or written form.")],
     track: Annotated[str | None, typer.Option(help="Show the settings scaled to this track.")] = None,
     plugin: _Plugins = None,
+    local_methods: _Local = False,
     as_json: _Json = False,
 ) -> None:
     """The equations, the settings with their sources, and the written forms of one method."""
     import inspect
 
+    from fairbench.cli.arguments import load_methods
     from fairbench.cli.option_docs import option_docs
     from fairbench.cli.output import print_fields, print_json
     from fairbench.compose import compose, options_of, track_defaults
     from fairbench.protocol.track import load_track
-    from fairbench.registry import load_plugin
 
-    for path in plugin or []:
-        load_plugin(path)
+    load_methods(plugin, local=local_methods)
     if track:
         load_track(track)  # refuses a name that is none
     composition = compose(name, track=track)

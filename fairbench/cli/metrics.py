@@ -15,13 +15,15 @@ _Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 def list_metrics(as_json: _Json = False) -> None:
     """All metrics, a line each."""
     from fairbench.cli.output import print_json, print_table
-    from fairbench.metrics import METRICS, PAIR_METRICS
+    from fairbench.metrics import PAIR_METRICS
+    from fairbench.metrics.foreign import all_metrics, metric_origin
 
-    metrics = [*METRICS.values(), *PAIR_METRICS.values()]
+    metrics = [*all_metrics().values(), *PAIR_METRICS.values()]
+    rows = [[metric.name, metric.summary, metric.source, metric_origin(metric.name)] for metric in metrics]
     if as_json:
-        print_json([{"name": metric.name, "summary": metric.summary, "source": metric.source} for metric in metrics])
+        print_json([dict(zip(("name", "summary", "source", "origin"), row, strict=True)) for row in rows])
         return
-    print_table(["name", "what it is", "source"], [[metric.name, metric.summary, metric.source] for metric in metrics])
+    print_table(["name", "what it is", "source", "origin"], rows)
 
 
 @app.command("explain")
@@ -29,14 +31,16 @@ def explain_metric(name: Annotated[str, typer.Argument(help="Name of the metric.
     """Formula and source of one metric."""
     from fairbench.cli.output import print_fields, print_json
     from fairbench.errors import unknown_name
-    from fairbench.metrics import METRICS, PAIR_METRICS
+    from fairbench.metrics import PAIR_METRICS
+    from fairbench.metrics.foreign import all_metrics, metric_origin
 
-    if name not in {**METRICS, **PAIR_METRICS}:
-        raise unknown_name("metric", name, {**METRICS, **PAIR_METRICS})
-    metric = METRICS.get(name) or PAIR_METRICS[name]
+    metrics = all_metrics()
+    if name not in {**metrics, **PAIR_METRICS}:
+        raise unknown_name("metric", name, {**metrics, **PAIR_METRICS})
+    metric = metrics.get(name) or PAIR_METRICS[name]
     better = {True: "higher", False: "lower", None: "neither end"}[metric.higher_is_better]
     fields = {"name": name, "what it is": metric.summary, "formula": metric.formula, "source": metric.source}
-    fields["better"] = better
+    fields |= {"better": better, "origin": metric_origin(name)}
     if name in PAIR_METRICS:
         fields["compares"] = " with ".join(PAIR_METRICS[name].matrices) + " (primed)"
     if as_json:

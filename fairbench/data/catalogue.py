@@ -9,11 +9,15 @@ from typing import Literal
 import platformdirs
 
 from fairbench.errors import UsageError, unknown_name
+from fairbench.extensions import extensions, load_extension
 
 FOLDER_PREFIX = "folder:"
 """``folder:PATH`` names any image folder ``train/<class>/*``, ``test/<class>/*``."""
 
 BUNDLED = "bundled"
+
+GROUP = "fairbench.datasets"
+"""Entry points that add a ``Source``; built-in names come first."""
 
 DATA_DIR_CURE = "or name the folder that holds it with --data-dir or FAIRBENCH_DATA"
 
@@ -80,12 +84,17 @@ SOURCES: dict[str, Source] = {
 
 def dataset_names() -> list[str]:
     """The names of all data sets; ``folder:PATH`` is one more way to name data."""
-    return list(SOURCES)
+    return [*SOURCES, *(name for name in extensions(GROUP) if name not in SOURCES)]
 
 
 def dataset_title(name: str) -> str:
     """How a data set is called in tables, as in ``CIFAR-10 (JPEG)``; a folder keeps its name."""
-    return SOURCES[name].title if name in SOURCES else name
+    return source_of(name).title if name in dataset_names() else name
+
+
+def dataset_origin(name: str) -> str:
+    """Where a data set's reader comes from: ``built-in`` or an entry point."""
+    return extensions(GROUP)[name].origin if name not in SOURCES and name in extensions(GROUP) else "built-in"
 
 
 def default_data_dir() -> Path:
@@ -101,9 +110,9 @@ def source_of(name: str) -> Source:
     """
     if name.startswith(FOLDER_PREFIX):
         return Source(title=name, reader="fairbench.data.folder")
-    if name not in SOURCES:
-        raise unknown_name("data set", name, SOURCES, cure="An image folder is written folder:PATH.")
-    return SOURCES[name]
+    if name not in dataset_names():
+        raise unknown_name("data set", name, dataset_names(), cure="An image folder is written folder:PATH.")
+    return SOURCES[name] if name in SOURCES else load_extension(GROUP, name, Source)
 
 
 def find_dataset(name: str, data_dir: Path | None = None) -> Path | Literal["bundled"] | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fairbench.errors import UsageError
+from fairbench.errors import UsageError, WorkError
+
+_test_is_closed: ContextVar[bool] = ContextVar("test_is_closed", default=False)
 
 
 class Arrays(NamedTuple):
@@ -65,6 +70,11 @@ class Dataset:
     corrupted: Path | None = None
     """folder of its test images under corruptions, where one was found."""
 
+    def __getattribute__(self, name: str) -> Any:
+        if name == "test" and _test_is_closed.get():
+            raise WorkError("the test split was asked for while training; use feedback.validate(...) instead")
+        return super().__getattribute__(name)
+
     @property
     def num_classes(self) -> int:
         """K."""
@@ -79,6 +89,16 @@ class Dataset:
     def to(self, device: torch.device | str) -> Dataset:
         """The same data on a device."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+
+@contextmanager
+def test_split_closed() -> Iterator[None]:
+    """Whoever asks any data set for its test split in here gets a WorkError."""
+    token = _test_is_closed.set(True)
+    try:
+        yield
+    finally:
+        _test_is_closed.reset(token)
 
 
 def make_dataset(name: str, raw: RawDataset, *, place: str) -> Dataset:

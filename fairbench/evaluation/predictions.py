@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -12,12 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fairbench.arrays import read_arrays, write_arrays
 from fairbench.errors import UsageError
-from fairbench.files import replacing
 
 PREDICTIONS_NAME = "predictions.npz"
 NOT_EVALUATED = -1
-_UNIX = 3
 _CURE = "restore it, or evaluate again with --fresh"
 
 
@@ -47,13 +45,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "predictions": np.array(columns, dtype="<i2").reshape(-1, len(predictions.labels)).T,
         "conditions": np.array(list(predictions.by_condition), dtype="<U32"),
     }
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy")  # made by hand it carries a fixed date
-            entry.create_system = _UNIX
-            archive.writestr(entry, content.getvalue())
+    write_arrays(path, arrays)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -67,8 +59,7 @@ def read_predictions(path: Path) -> Predictions:
     """
     file = path / PREDICTIONS_NAME if path.is_dir() else path
     try:
-        with zipfile.ZipFile(file) as archive:
-            labels, table, names = (_array(archive, name) for name in ("labels", "predictions", "conditions"))
+        labels, table, names = read_arrays(file, ("labels", "predictions", "conditions")).values()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {(error.strerror or str(error)).lower()}; {_CURE}") from None
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
@@ -77,10 +68,6 @@ def read_predictions(path: Path) -> Predictions:
     if problem:
         raise UsageError(f"{file} is damaged ({problem}); {_CURE}")
     return Predictions(labels, {str(name): table[:, column].copy() for column, name in enumerate(names)})
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    return np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
 
 
 def _problem(labels: np.ndarray, table: np.ndarray, names: np.ndarray) -> str:

@@ -102,16 +102,17 @@ def _contradiction(condition: ConditionRecord, num_classes: int) -> str:
         return f"undefined gives no reason for {', '.join(missing)}"
     for name, expected in counted.items():
         written = getattr(condition, name)
-        if not _agree(written, expected):
+        if not agree(written, expected):
             return f"{name} = {written}, but its counts say {expected}"
     return ""
 
 
-def _agree(written: Any, expected: Any) -> bool:
+def agree(written: Any, expected: Any) -> bool:
+    """Whether two numbers, or lists of them, are equal up to the last digits of a float."""
     if written == expected:
         return True
     if isinstance(expected, float) and isinstance(written, float):
         return math.isclose(written, expected, rel_tol=0, abs_tol=_TOLERANCE)
     if isinstance(expected, list) and isinstance(written, list):
-        return len(written) == len(expected) and all(map(_agree, written, expected))
+        return len(written) == len(expected) and all(map(agree, written, expected))
     return written == expected

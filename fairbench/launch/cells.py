@@ -21,7 +21,7 @@ from fairbench.protocol.schema import Schema
 from fairbench.protocol.track import Augmentation, Schedule, Track, load_track
 
 BASE_PREFIX = "base:"
-_NOT_CONFIGURED = {"scratch_schedule", "summary", "title", "bases", "teachers", "sources"}
+NOT_CONFIGURED = {"scratch_schedule", "summary", "title", "bases", "teachers", "sources"}
 """What a track offers or says; a cell's configuration holds what was taken of it."""
 
 
@@ -70,7 +70,7 @@ class Cell:
             "modifiers": list(composition.modifiers) if composition else [],
             "options": {k: dict(v) for k, v in composition.options.items()} if composition else {},
             "origin": composition.entry.origin if composition else "built-in",
-            "track": self.track.model_dump(mode="json", exclude=_NOT_CONFIGURED),
+            "track": self.track.model_dump(mode="json", exclude=NOT_CONFIGURED),
             "init": self.start.name,
             "init_sha256": self.start.identity,
             "departures": list(self.departures),

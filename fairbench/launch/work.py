@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from fairbench.data import Dataset, TrainingSplits, training_splits
+from fairbench.data.dataset import test_split_closed
 from fairbench.evaluation import Evaluation, evaluate, masking_of
 from fairbench.files import read_json, write_json
 from fairbench.launch.cells import Cell
@@ -57,7 +58,8 @@ class CellWork:
         if cell.composition is None:
             return Training(selected_epoch=self._selected_epoch_of_start())
         recipe = cell.composition.recipe()
-        outcome = self.trainer(recipe, training_splits(self.dataset), self.plan(), cell.folder).run()
+        with test_split_closed():
+            outcome = self.trainer(recipe, training_splits(self.dataset), self.plan(), cell.folder).run()
         training = Training(
             selected_epoch=outcome.selected_epoch,
             epochs=outcome.last_epoch,

@@ -17,10 +17,10 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-AnySchema = TypeVar("AnySchema", bound=BaseModel)
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
-def validated(model: type[AnySchema], values: Any, *, place: str) -> AnySchema:
+def validated(model: type[AnyModel], values: Any, *, place: str) -> AnyModel:
     """The model made from values.
 
     Args:

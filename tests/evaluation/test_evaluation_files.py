@@ -173,7 +173,6 @@ class TestRecords:
             (lambda values: values["data"]["classes"].pop(), "confusion has 10 rows, there are 9 classes"),
             (lambda values: values.pop("method"), "method"),
             (lambda values: values.update(methode="x"), "unknown key 'methode'; did you mean method"),
-            (lambda values: values.update(schema_version=2), "schema_version"),
         ],
     )
     def test_damage_is_named(self, record, tmp_path, edit, words):

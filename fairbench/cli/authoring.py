@@ -1,0 +1,53 @@
+"""``fairbench methods new`` and ``check``: a method of one's own, from the first file to the first trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_Plugins = Annotated[list[Path] | None, typer.Option(help="A Python file with more methods; its code runs.")]
+_Local = Annotated[bool, typer.Option("--local-methods", help="Load the folder methods/ here; its code runs.")]
+
+
+def new_method(
+    name: Annotated[str, typer.Argument(help="Name of the method: small letters, digits, underscores.")],
+    package: Annotated[bool, typer.Option("--package", help="A package to install, instead of one file.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder; ./methods, or ./fairbench-NAME for a package.")] = None,
+) -> None:
+    """Write a working method to start from, with a test that passes."""
+    from fairbench.submissions.scaffold import write_method
+
+    folder = out or Path(f"fairbench-{name}" if package else "methods")
+    for path in write_method(name, folder, package=package):
+        typer.echo(f"wrote {path}")
+    if package:
+        typer.echo(f"Install it with: pip install -e {folder}\nThen try it with: fairbench methods check {name}")
+    else:
+        typer.echo(f"Try it with: fairbench methods check {name} --plugin {folder / f'{name}.py'}")
+
+
+def check_method(
+    name: Annotated[str, typer.Argument(help="A name or written form.")],
+    plugin: _Plugins = None,
+    local_methods: _Local = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Train two steps and say whether the method can be trusted with more: under a minute on a CPU."""
+    from fairbench.cli.arguments import load_methods
+    from fairbench.cli.output import print_json, print_table
+    from fairbench.errors import WorkError
+    from fairbench.submissions.trial import TRIALS, try_method
+
+    load_methods(plugin, local=local_methods)
+    checks = try_method(name, progress=lambda line: typer.echo(line, err=True))
+    if as_json:
+        print_json([check.model_dump(mode="json") for check in checks])
+    else:
+        rows = [[check.name, check.outcome, check.detail or TRIALS[check.name]] for check in checks]
+        print_table(["check", "outcome", "detail"], rows)
+    failed = [check.name for check in checks if check.outcome == "failed"]
+    if failed:
+        raise WorkError(f"{name} failed: {', '.join(failed)}")
+    typer.echo(f"{name} is ready to run: fairbench run --methods {name},pgd_at --track digits", err=as_json)

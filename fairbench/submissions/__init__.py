@@ -1,0 +1,1 @@
+"""How methods and results come in from outside: templates, trials, bundles, and their verification."""

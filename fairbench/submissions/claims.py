@@ -1,0 +1,136 @@
+"""What a bundle claims about how its numbers came to be, held against its own words and against the track."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fairbench.compose import compose
+from fairbench.errors import FairbenchError
+from fairbench.evaluation.battery import make_condition
+from fairbench.launch.bases import SCRATCH
+from fairbench.launch.cells import NOT_CONFIGURED, Request, resolve
+from fairbench.protocol.conditions import CONDITIONS
+from fairbench.protocol.record import ConditionRecord, Record
+from fairbench.protocol.track import load_track, track_names
+from fairbench.registry import BUILT_IN
+from fairbench.submissions.bundle import Bundle
+from fairbench.submissions.checks import FailedCheckError, require
+from fairbench.submissions.config import Config
+
+_SHAPE = ("images", "asked_batch_size", "batch_size", "micro_batch", "threads")
+"""settings that say how a condition was computed and not what was asked"""
+_TEACHER = ("teacher", "teacher_sha256")
+"""rows of different teachers are kept apart by their group"""
+
+
+def check_config(bundle: Bundle) -> str:
+    """That configuration, record and card tell one story.
+
+    Raises:
+        FailedCheckError: ``config``.
+    """
+    record, config, track = bundle.record, bundle.config, bundle.config.track
+    said = {
+        "method": (record.method, config.method),
+        "card's method": (bundle.card.method, config.method),
+        "card's selection": (bundle.card.selection, record.selected_on),
+        "origin": (record.origin, config.origin),
+        "seed": (record.seed, config.seed),
+        "init": (record.init, config.init),
+        "track": (record.track, track.name),
+        "architecture": (record.model.architecture, track.architecture),
+        "epsilon": (record.epsilon, track.epsilon),
+        "selection": (record.selected_on, track.selection.rule),
+        "departures": (record.departures, config.departures),
+        "data": (_folder_name(record.data.name), _folder_name(track.dataset)),
+    }
+    for name, (first, second) in said.items():
+        require(first == second, "config", f"{name} is {ascii(first)[:80]}, config.json says {ascii(second)[:80]}")
+    training = record.training
+    require(training is not None, "config", "the record says nothing about training")
+    if training is not None:
+        without_seed = {key: value for key, value in bundle.raw_config.items() if key != "seed"}
+        require(training.config == without_seed, "config", "the record holds another configuration than config.json")
+        require(training.init_sha256 == config.init_sha256, "config", "the record names another start")
+        parts = (training.objective, training.modifiers) == (config.objective, config.modifiers)
+        require(parts, "config", "the record names another objective or other modifiers")
+    return "the configuration is the record's"
+
+
+def check_protocol(bundle: Bundle) -> str:
+    """That a run of a track followed it, and was evaluated as its configuration says.
+
+    Raises:
+        FailedCheckError: ``protocol``.
+    """
+    record, config = bundle.record, bundle.config
+    is_standard = record.protocol == "standard"
+    require(
+        is_standard != bool(record.departures), "protocol", f"{record.protocol} with {len(record.departures)} lines"
+    )
+    detail = f"departs from the track: {'; '.join(record.departures)}"[:200]
+    if is_standard:
+        require(config.track.name in track_names(), "protocol", f"there is no track {ascii(config.track.name)[:80]}")
+        _check_follows_track(bundle)
+        detail = f"follows {config.track.name}" + _check_method(bundle)
+    absent = [name for name in config.track.battery.conditions if name not in record.conditions]
+    require(not absent, "protocol", f"the record lacks {', '.join(absent)}")
+    _check_settings(record, config, record.conditions, "")
+    _check_settings(record, config, record.last.conditions if record.last else {}, "last.")
+    return detail
+
+
+def _check_follows_track(bundle: Bundle) -> None:
+    offered = load_track(bundle.config.track.name).model_dump(mode="json", exclude=NOT_CONFIGURED)
+    came = bundle.raw_config["track"]
+    for key in sorted(offered.keys() | came.keys()):
+        # A method may bring a schedule of its own; where it is known, the next check compares it.
+        if key != "schedule" and came.get(key) != offered.get(key):
+            raise FailedCheckError(
+                "protocol", f"{key} is {ascii(came.get(key))[:80]}, the track has {ascii(offered.get(key))[:80]}"
+            )
+
+
+def _check_method(bundle: Bundle) -> str:
+    """A built-in method from a start that ships has one configuration on a track: it is resolved anew."""
+    config = bundle.config
+    track = load_track(config.track.name)
+    if config.origin != BUILT_IN or config.init not in (SCRATCH, *track.bases):
+        return f"; the code of {config.method} ({config.origin}) is not here, its settings are the author's word"
+    try:
+        written = compose(config.method, track=track.name).written
+        require(written == config.method, "protocol", f"{config.method} is written {written}")
+        (cell,) = resolve(
+            Request(methods=[config.method], tracks=[track.name], seeds=[config.seed], init=config.init, out=Path())
+        )
+    except FairbenchError as error:
+        raise FailedCheckError("protocol", f"{config.method}: {error}") from None
+    for key, expected in cell.config.items():
+        came = bundle.raw_config.get(key)
+        if key not in _TEACHER and came != expected:
+            raise FailedCheckError("protocol", f"{key} is {ascii(came)[:80]}, the method has {ascii(expected)[:80]}")
+    return f", {config.method} with its own settings"
+
+
+def _check_settings(record: Record, config: Config, conditions: dict[str, ConditionRecord], where: str) -> None:
+    battery = config.track.battery
+    for name, condition in conditions.items():
+        require(name in CONDITIONS, "protocol", f"{where}{ascii(name)[:40]} is no condition")
+        asked = make_condition(
+            name, eps=record.epsilon, seed=battery.seed, square_queries=battery.square_queries
+        ).settings
+        came: dict[str, Any] = {key: value for key, value in condition.settings.items() if key not in _SHAPE}
+        differ = sorted(key for key in asked.keys() | came.keys() if asked.get(key) != came.get(key))
+        if differ:
+            key = differ[0]
+            raise FailedCheckError(
+                "protocol",
+                f"{where}{name} was run with {key} = {ascii(came.get(key))[:40]}, the battery has {asked.get(key)}",
+            )
+
+
+def _folder_name(dataset: str) -> str:
+    """A record names an image folder by its last part alone."""
+    prefix, colon, path = dataset.partition(":")
+    return f"{prefix}:{Path(path).name}" if colon else dataset

@@ -1,0 +1,144 @@
+"""Code of others: found where it was asked for, named wherever it shows, and never in the way."""
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from fairbench import extensions, registry
+from fairbench.compose import compose
+from fairbench.data.catalogue import dataset_names, dataset_origin, dataset_title, source_of
+from fairbench.errors import UsageError, WorkError
+from fairbench.metrics.foreign import all_metrics, metric_origin
+
+
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """A package as pip would leave it: a module and its entry points."""
+
+    def install(module, text, group, points, *, package="others"):
+        (tmp_path / f"{module}.py").write_text(text, encoding="utf-8")
+        about = tmp_path / f"{package}-1.2.dist-info"
+        about.mkdir(exist_ok=True)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n", encoding="utf-8")
+        lines = "".join(f"{name} = {value}\n" for name, value in points.items())
+        with (about / "entry_points.txt").open("a", encoding="utf-8") as stream:
+            stream.write(f"[{group}]\n{lines}")
+        monkeypatch.syspath_prepend(tmp_path)
+        importlib.invalidate_caches()
+
+    extensions.extensions.cache_clear()
+    yield install
+    monkeypatch.undo()
+    extensions.extensions.cache_clear()
+
+
+def test_a_data_set_of_another_package_is_listed_found_and_read(installed, tmp_path):
+    text = """
+import numpy as np
+from fairbench.data.catalogue import Source
+from fairbench.data.dataset import Arrays, RawDataset
+
+SOURCE = Source(title="Stripes", reader="stripes", cure="it comes with the package others")
+
+def read(place):
+    labels = np.repeat(np.arange(2), 30)
+    images = np.zeros((60, 1, 8, 8), dtype=np.uint8)
+    return RawDataset(("up", "down"), Arrays(images, labels), Arrays(images[::5], labels[::5]))
+"""
+    installed("stripes", text, "fairbench.datasets", {"stripes": "stripes:SOURCE"})
+    from fairbench.data import load_dataset
+
+    assert "stripes" in dataset_names()
+    assert dataset_title("stripes") == "Stripes"
+    assert dataset_origin("stripes") == "entry point stripes:SOURCE of others 1.2"
+    assert dataset_origin("digits") == "built-in"
+    dataset = load_dataset("stripes")
+    assert (dataset.name, dataset.classes, len(dataset.test)) == ("stripes", ("up", "down"), 12)
+
+
+def test_a_built_in_data_set_cannot_be_replaced(installed):
+    text = "from fairbench.data.catalogue import Source\nSOURCE = Source(title='Mine', reader='mine')\n"
+    installed("mine_data", text, "fairbench.datasets", {"digits": "mine_data:SOURCE"})
+    assert dataset_title("digits") == "Digits (8x8)"
+    assert source_of("digits").reader == "fairbench.data.digits"
+    assert dataset_names().count("digits") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SOURCE = 3", "entry point broken:SOURCE of others 1.2 is a int, .* expects a .*Source"),
+        ("1 / 0", "entry point broken:SOURCE of others 1.2 cannot be loaded: ZeroDivisionError"),
+        ("raise SystemExit(0)", "cannot be loaded: SystemExit"),
+        ("import nothing_of_this_name", "cannot be loaded: ModuleNotFoundError"),
+    ],
+)
+def test_an_entry_point_that_is_broken_is_named(installed, text, message):
+    installed("broken", text, "fairbench.datasets", {"broken": "broken:SOURCE"})
+    with pytest.raises(UsageError, match=message):
+        source_of("broken")
+
+
+def test_two_packages_that_add_one_name_are_told_apart(installed):
+    installed("one", "", "fairbench.datasets", {"same": "one:X"}, package="first")
+    installed("two", "", "fairbench.datasets", {"same": "two:X"}, package="second")
+    with pytest.raises(
+        UsageError, match=r"'same' of fairbench.datasets is added by .* and by .*; uninstall one of them"
+    ):
+        dataset_names()
+
+
+def test_a_metric_of_another_package_is_listed_with_its_origin(installed):
+    text = """
+from fairbench.metrics.catalogue import Metric
+
+GAP = Metric(name="gap", summary="best minus worst class", formula="max a_c - min a_c", source="mine",
+             higher_is_better=False, of_confusion=lambda confusion: 0.0)
+"""
+    installed("gaps", text, "fairbench.metrics", {"gap": "gaps:GAP", "gap_again": "gaps:GAP"})
+    with pytest.raises(UsageError, match="adds 'gap_again', its metric is called 'gap'"):
+        all_metrics()
+    extensions.extensions.cache_clear()
+    assert metric_origin("gap") == "entry point gaps:GAP of others 1.2"
+    assert metric_origin("worst") == "built-in"
+
+
+@pytest.fixture
+def methods_here(tmp_path, monkeypatch, plugin):
+    """A folder methods/ where the command runs, with one method."""
+    plugin("mine", file="methods/mine.py")
+    (tmp_path / "methods" / "test_mine.py").write_text("raise SystemExit('a test is no method')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "methods"
+
+
+def test_the_methods_of_a_folder_are_loaded_only_when_asked_for(own_registry, methods_here):
+    assert "mine" not in own_registry.entries()
+    own_registry.load_folder(Path("methods"))
+    assert compose("mine").entry.origin.startswith("folder methods: mine.py (sha256 ")
+
+
+def test_a_folder_that_is_not_there_is_named_with_the_cure(own_registry, tmp_path):
+    with pytest.raises(UsageError, match=r"there is no folder .*nowhere here; make one .* fairbench methods new NAME"):
+        own_registry.load_folder(tmp_path / "nowhere")
+
+
+def test_in_a_checkout_the_folder_is_the_built_in_one(own_registry):
+    before = own_registry.entries()
+    own_registry.load_folder(Path(registry.__file__).parents[1] / "methods")
+    assert own_registry.entries() == before
+
+
+def test_the_test_split_is_closed_while_training():
+    from fairbench.data import load_dataset, training_splits
+    from fairbench.data.dataset import test_split_closed as closed
+
+    dataset = load_dataset("digits")
+    with closed():
+        assert len(training_splits(dataset).train)
+        with pytest.raises(WorkError, match="the test split was asked for while training"):
+            _ = dataset.test
+        with pytest.raises(WorkError, match="while training"):
+            _ = load_dataset("digits").test
+    assert len(dataset.test) == 450
