@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint prove bases clean
+.PHONY: help setup demo test lint prove bases schemas docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,13 @@ prove: setup ## the long form of the proofs
 
 bases: setup ## train the committed base checkpoints of the CPU tracks anew
 	$(BIN)/python -m benchmarks.make_bases
+
+schemas: setup ## write the JSON Schemas anew
+	$(BIN)/python -c 'from pathlib import Path; from fairbench.submissions.schemas import write_schemas; write_schemas(Path("docs/schemas"))'
+
+docs: setup ## the pages of docs/ as a site: site/index.html
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[docs]'
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 clean: ## remove the environment and what the demo wrote
 	rm -rf $(VENV) checkpoints/digits reports/digits

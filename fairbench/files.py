@@ -84,7 +84,10 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def json_bytes(values: Any) -> bytes:
-    """What ``write_json`` writes, UTF-8.
+    r"""What ``write_json`` writes, UTF-8.
+
+    >>> json_bytes({"worst": 0.5})
+    b'{\n "worst": 0.5\n}\n'
 
     Raises:
         ValueError: for numbers that are not finite.

@@ -73,7 +73,7 @@ def perturbed(
         logits_of = FixedShape(model, shape.micro_batch)
         for batch in positions.split(shape.batch_size):
             x, y, indices = _images(dataset, batch, place)
-            parts.append(condition.perturb(logits_of, x, y, indices).detach().cpu())
+            parts.append(condition.perturb(logits_of, x, y, indices).x_adv.detach().cpu())
     return torch.cat(parts)
 
 
@@ -107,7 +107,7 @@ def ask_again(
         with (progress or Silent()).bar(condition.name, len(positions)) as bar:
             for batch in positions.split(shape.batch_size):
                 x, y, indices = _images(dataset, batch, place)
-                answers.append(verdicts(condition, logits_of, x, y, indices).cpu())
+                answers.append(verdicts(condition, logits_of, x, y, indices).answers.cpu())
                 bar.advance(len(batch))
     return torch.cat(answers).numpy().astype(np.int16)
 

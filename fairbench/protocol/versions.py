@@ -22,6 +22,10 @@ def upgraded(values: Any, *, current: int, upgrades: Mapping[int, Upgrade], plac
         upgrades: version -> what makes the next version of it; leaves its argument as it is.
         place: where the values came from, named in the error.
 
+    >>> steps = {1: lambda values: {"method": values["name"]}}
+    >>> upgraded({"schema_version": 1, "name": "faal"}, current=2, upgrades=steps, place="record.json")
+    {'method': 'faal', 'schema_version': 2}
+
     Raises:
         UsageError: for a version from the future, one that is no number, and one that nothing reads any more.
     """

@@ -112,22 +112,26 @@ def _check_ends(archive: Path) -> None:
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
+    """The directory of the archive, check by check in the order of ``CHECKS``."""
     require(len(members) <= len(LIMITS), "archive-entries", f"{len(members)} members, at most {len(LIMITS)}")
-    folded: set[str] = set()
+    folded = [member.filename.casefold() for member in members]
+    for member, name in zip(members, folded, strict=True):
+        require(folded.count(name) == 1, "archive-duplicates", f"{_shown(member.filename)} is there twice")
     for member in members:
-        name = member.filename
-        require(name.casefold() not in folded, "archive-duplicates", f"{_shown(name)} is there twice")
-        folded.add(name.casefold())
         kind = stat.S_IFMT(member.external_attr >> 16)
         is_plain = kind in (0, stat.S_IFREG) and not member.is_dir() and not member.external_attr & 0x10
-        require(is_plain, "archive-links", f"{_shown(name)} is a link, a folder or a device")
-        is_known = name in LIMITS and member.orig_filename == name
+        require(is_plain, "archive-links", f"{_shown(member.filename)} is a link, a folder or a device")
+    for member in members:
+        is_known = member.filename in LIMITS and member.orig_filename == member.filename
         require(is_known, "archive-names", f"{_shown(member.orig_filename)} is no file of a bundle")
+    for member in members:
         is_stored = member.compress_type == zipfile.ZIP_STORED and member.compress_size == member.file_size
-        require(is_stored, "archive-compression", f"{name} is compressed; a bundle stores its files as they are")
-        require(not member.flag_bits & 0x1, "archive-compression", f"{name} is encrypted")
-        allowed = f"{name} has {member.file_size} bytes, at most {LIMITS[name]} are allowed"
-        require(member.file_size <= LIMITS[name], "archive-size", allowed)
+        is_stored = is_stored and not member.flag_bits & 0x1
+        stored = f"{member.filename} is compressed or encrypted; a bundle stores its files as they are"
+        require(is_stored, "archive-compression", stored)
+    for member in members:
+        allowed = f"{member.filename} has {member.file_size} bytes, at most {LIMITS[member.filename]} are allowed"
+        require(member.file_size <= LIMITS[member.filename], "archive-size", allowed)
     total = sum(member.file_size for member in members)
     require(total < size, "archive-size", f"the members claim {total} bytes, the archive has {size}")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 CHECKS: dict[str, str] = {
     "archive-format": "the file is one zip archive, from its first byte to its last",
     "archive-entries": "it has no more members than a bundle can have",
-    "archive-names": "every member has one of the known names, so none leads out of the folder",
     "archive-duplicates": "no two members share a name, whatever their case",
     "archive-links": "every member is a plain file: no link, folder or device",
+    "archive-names": "every member has one of the known names, so none leads out of the folder",
     "archive-compression": "every member is stored as it is, so nothing can swell up",
     "archive-size": "no member is larger than its kind can be, and they fill the archive",
     "archive-canonical": "the archive is, byte for byte, what packing its members gives",

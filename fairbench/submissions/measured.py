@@ -17,7 +17,7 @@ from fairbench.errors import FairbenchError
 from fairbench.evaluation.battery import SUBSET_CONDITIONS
 from fairbench.evaluation.material import Material, material_of
 from fairbench.evaluation.predictions import NOT_EVALUATED, Predictions, read_predictions
-from fairbench.evaluation.records import agree
+from fairbench.evaluation.records import NOT_COUNTED, agree
 from fairbench.evaluation.summary import summarise
 from fairbench.models import create_model, load_weights, model_names, normalisation_of, weights_sha256
 from fairbench.protocol.conditions import CHEAP_CONDITIONS
@@ -192,7 +192,7 @@ def check_aggregates(dataset: Dataset, answers: Answers) -> None:
         images = condition.settings.get("images")
         amount = f"{answers.title}, {name}: images = {images}, {seen.sum()} were asked"
         require(images == int(seen.sum()), "aggregates", amount)
-        for key, value in counted.model_dump(exclude={"undefined"}).items():
+        for key, value in counted.model_dump(exclude=NOT_COUNTED).items():
             came = getattr(condition, key)
             differ = f"{answers.title}, {name}: {key} is {ascii(came)[:60]}, the answers give {ascii(value)[:60]}"
             require(agree(came, value), "aggregates", differ)

@@ -51,5 +51,5 @@ class Bench:
 
 def edit_json(path: Path, edit) -> None:
     values = json.loads(path.read_bytes())
-    values = edit(values) or values
-    path.write_bytes(json_bytes(values))
+    edited = edit(values)
+    path.write_bytes(json_bytes(edited if isinstance(edited, dict) else values))

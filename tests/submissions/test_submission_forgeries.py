@@ -3,9 +3,13 @@
 import shutil
 import tempfile
 
+import forged_numbers
+import forged_words
 import pytest
 from bundle_tools import edit_json
-from forgeries import FORGERIES, a_network_nobody_knows, raise_outcomes
+from forgery_tools import FORGERIES
+
+assert forged_words  # it enters its forgeries when it is imported
 
 
 @pytest.mark.parametrize("name", FORGERIES)
@@ -67,7 +71,7 @@ def test_a_member_that_is_missing_is_refused(bench, name):
 def test_false_outcomes_that_the_examples_miss_are_caught_by_asking_again(bench, monkeypatch):
     """A forger may try until the examples look honest; the images asked again are drawn after that."""
     members = bench.unpacked()
-    raise_outcomes(members, 0.5)
+    forged_numbers.raise_outcomes(members, 0.5)
     (members / "examples.npz").unlink()
     monkeypatch.setattr("fairbench.submissions.verify.check_examples", lambda *_: "as if they were honest")
     forged = bench.packed(members)
@@ -77,7 +81,7 @@ def test_false_outcomes_that_the_examples_miss_are_caught_by_asking_again(bench,
 
 def test_code_runs_only_when_it_is_allowed(bench, tmp_path):
     members = bench.unpacked()
-    a_network_nobody_knows(members)
+    forged_numbers.a_network_nobody_knows(members)
     code = (
         "from fairbench.models import create_model\n"
         f"open({str(tmp_path / 'mark')!r}, 'w')\n"

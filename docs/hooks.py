@@ -1,0 +1,133 @@
+"""Pages made from the code: mkdocs calls ``on_page_markdown``, which fills in what stands between percent signs."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+import typer
+import yaml
+
+from fairbench.cli.main import app
+from fairbench.metrics import METRICS
+from fairbench.protocol.conditions import CONDITIONS
+from fairbench.protocol.record import PROTOCOL_VERSION, SCHEMA_VERSION
+from fairbench.protocol.track import load_track, track_names
+from fairbench.registry import Entry, entries
+from fairbench.submissions.archive import LIMITS, OPTIONAL
+from fairbench.submissions.checks import CHECKS
+from fairbench.submissions.draw import CHANCE, DEFAULT_IMAGES, FALSE_SHARE, images_needed
+from fairbench.submissions.examples import EXAMPLES
+from fairbench.submissions.rerun import TOLERATED
+from fairbench.submissions.trial import TRIALS
+
+_MARK = re.compile(r"%(\w+)%")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """A page with its generated parts in place; an unknown mark is an error."""
+    return _MARK.sub(lambda mark: GENERATED[mark[1]](), markdown)
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _named(values: Mapping[str, str], first: str) -> str:
+    return table([first, "what it says"], [[f"`{name}`", text] for name, text in values.items()])
+
+
+def tracks() -> str:
+    """Every track with every constant that it fixes."""
+    parts = []
+    for name in track_names():
+        track = load_track(name)
+        text = yaml.safe_dump(track.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        parts.append(f"### {name}\n\n{track.title}: {track.summary}\n\n```yaml\n{text}```\n")
+    return "\n".join(parts)
+
+
+def constants() -> str:
+    """The numbers of versions and of verification."""
+    rows = [
+        ["schema version of a record", str(SCHEMA_VERSION)],
+        ["protocol version", str(PROTOCOL_VERSION)],
+        ["images asked again, per condition", str(DEFAULT_IMAGES)],
+        ["share of false outcomes to be caught", f"{FALSE_SHARE:.0%}"],
+        ["chance to catch it", f"{CHANCE:.0%}"],
+        ["images that this takes on the same kind of machine", str(images_needed(0))],
+        ["differences tolerated on another kind of machine", f"{TOLERATED} of {images_needed(TOLERATED)}"],
+        ["images with adversarial examples in a bundle", str(EXAMPLES)],
+    ]
+    return table(["constant", "value"], rows)
+
+
+def members() -> str:
+    """The files of a bundle."""
+    rows = [[f"`{name}`", f"{limit:,} bytes", "no" if name in OPTIONAL else "yes"] for name, limit in LIMITS.items()]
+    return table(["file", "at most", "needed"], rows)
+
+
+def metrics() -> str:
+    """Every metric with formula and source."""
+    rows = [[f"`{m.name}`", m.summary, f"`{m.formula}`", m.source] for m in METRICS.values()]
+    return table(["metric", "what it is", "formula", "source"], rows)
+
+
+def method_cards() -> str:
+    """A card for each method of the registry, by family."""
+    by_family: dict[str, list[Entry]] = {}
+    for entry in entries().values():
+        by_family.setdefault(entry.family, []).append(entry)
+    parts = []
+    for family, members_of in sorted(by_family.items()):
+        parts.append(f"## {family.capitalize()}\n")
+        parts += [_card(entry) for entry in members_of]
+    return "\n".join(parts)
+
+
+def _card(entry: Entry) -> str:
+    link = f" ([paper]({entry.link}))" if entry.link else ""
+    equations = inspect.cleandoc(entry.part.__doc__ or "")
+    rows = [
+        ["stands on", ", ".join(f"`{name}`" for name in entry.objectives)],
+        ["needs", ", ".join(entry.needs) or "nothing but data"],
+        ["options", ", ".join(f"`{name}`" for name in entry.part.Options.model_fields) or "none"],
+        ["origin", entry.origin],
+    ]
+    about = table(["", ""], rows)
+    return f"### {entry.name}: {entry.title}\n\n{entry.paper}{link}\n\n{about}\n\n```text\n{equations}\n```\n"
+
+
+def command_line() -> str:
+    """The help of every command, as it is printed."""
+    root = typer.main.get_command(app)
+    return "\n".join(_help(root, "fairbench"))
+
+
+def _help(command: click.Command, path: str) -> list[str]:
+    context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+    parts = [f"### {path}\n\n```text\n{command.get_help(context)}\n```\n"]
+    if isinstance(command, click.Group):
+        for name, inner in sorted(command.commands.items()):
+            parts += _help(inner, f"{path} {name}")
+    return parts
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "tracks": tracks,
+    "constants": constants,
+    "members": members,
+    "metrics": metrics,
+    "method_cards": method_cards,
+    "command_line": command_line,
+    "conditions": lambda: _named(CONDITIONS, "condition"),
+    "checks": lambda: _named(CHECKS, "check"),
+    "trials": lambda: _named(TRIALS, "check"),
+}
+"""What may stand between percent signs -> the text for it."""
