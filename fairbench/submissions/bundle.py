@@ -13,7 +13,7 @@ from fairbench.protocol.record import SCHEMA_VERSION, Record
 from fairbench.protocol.schema import AnyModel, validated
 from fairbench.protocol.versions import RECORD_UPGRADES, upgraded
 from fairbench.submissions.card import CARD_NAME, MethodCard
-from fairbench.submissions.checks import FailedCheckError
+from fairbench.submissions.checks import FailedCheckError, require
 from fairbench.submissions.config import Config
 from fairbench.submissions.content import read_plain_yaml, read_strict_json
 from fairbench.submissions.environment import ENVIRONMENT_NAME, PackedOn
@@ -61,7 +61,10 @@ def read_bundle_record(folder: Path) -> Record:
 
     def read() -> Record:
         current = upgraded(values, current=SCHEMA_VERSION, upgrades=RECORD_UPGRADES, place=RECORD_NAME)
-        return record_of(current, place=RECORD_NAME)
+        record = record_of(current, place=RECORD_NAME)
+        # A schema reads "3" as 3; a bundle says what it says in one way.
+        require(_is_part(current, record.model_dump(mode="json")), "record", "a value is written in another way")
+        return record
 
     return _or_failed("record", read)
 
@@ -83,6 +86,15 @@ def read_environment(folder: Path) -> PackedOn:
         FailedCheckError: ``record``.
     """
     return _schema("record", PackedOn, read_strict_json(folder / ENVIRONMENT_NAME, "record"), ENVIRONMENT_NAME)
+
+
+def _is_part(came: Any, whole: Any) -> bool:
+    """Whether values are those of a whole, of the same types; keys that have a default may be left out."""
+    if isinstance(came, dict) and isinstance(whole, dict):
+        return all(key in whole and _is_part(value, whole[key]) for key, value in came.items())
+    if isinstance(came, list) and isinstance(whole, list):
+        return len(came) == len(whole) and all(map(_is_part, came, whole))
+    return type(came) is type(whole) and came == whole
 
 
 def _schema(check: str, model: type[AnyModel], values: Any, place: str) -> AnyModel:

@@ -135,5 +135,5 @@ def _check_terms(findings: Findings, terms: Terms, batch: Batch) -> None:
         )
 
 
-def _shape(value: Tensor) -> str:
-    return str(tuple(value.shape))
+def _shape(value: Any) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else repr(value)

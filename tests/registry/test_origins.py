@@ -1,6 +1,7 @@
 """Code of others: found where it was asked for, named wherever it shows, and never in the way."""
 
 import importlib.metadata
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ from fairbench.metrics.foreign import all_metrics, metric_origin
 def installed(monkeypatch, tmp_path):
     """A package as pip would leave it: a module and its entry points."""
 
+    added = []
+
     def install(module, text, group, points, *, package="others"):
+        added.append(module)
         (tmp_path / f"{module}.py").write_text(text, encoding="utf-8")
         about = tmp_path / f"{package}-1.2.dist-info"
         about.mkdir(exist_ok=True)
@@ -29,7 +33,8 @@ def installed(monkeypatch, tmp_path):
 
     extensions.extensions.cache_clear()
     yield install
-    monkeypatch.undo()
+    for module in added:
+        sys.modules.pop(module, None)
     extensions.extensions.cache_clear()
 
 

@@ -55,7 +55,7 @@ def a_network_nobody_knows(members):
 @forgery("architecture")
 def a_network_with_code(members):
     a_network_nobody_knows(members)
-    (members / "network.py").write_text(f"open({str(members.parent / 'mark')!r}, 'w')\n", "utf-8")
+    (members / "network.py").write_text(f"open({str(members.parent / 'mark')!r}, 'w').close()\n", "utf-8")
 
 
 @forgery("architecture")

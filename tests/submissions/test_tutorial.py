@@ -92,7 +92,7 @@ def test_a_method_written_from_the_tutorial_becomes_a_verified_row(empty_place, 
         next(text for line, text in printed.items() if words in line)
         for words in ("methods show", "methods check", "submit verify", "submit add")
     )
-    assert "entry point fairbench_weak_first of fairbench-weak_first 0.1.0" in " ".join(show.split()).replace("_", "_")
+    assert "entry point fairbench_weak_first of fairbench-weak_first 0.1.0" in show
     assert check.count("passed") >= 7
     assert "failed" not in check
     assert "\nverified (seed " in verify
