@@ -171,16 +171,16 @@ def _read(path: Path, folder: Path, findings: _Findings) -> Bundle:
         for name in CHECKS:
             if name.startswith("archive-"):
                 findings.passed(name)
-    with _step("contents"):
-        for name in names:
-            check_start(folder / name)
-        findings.passed("contents")
     with _step("manifest"):
         manifest = check_manifest(folder, names)
         findings.passed("manifest", f"{len(manifest.files)} files")
     with _step("hashes"):
         check_hashes(folder, manifest)
         findings.passed("hashes")
+    with _step("contents"):
+        for name in names:
+            check_start(folder / name)
+        findings.passed("contents")
     with _step("card"):
         card = read_card(folder)
         findings.passed("card")
