@@ -93,7 +93,9 @@ def _watch(method: Method, findings: Findings) -> None:
         loss = combine(terms, weights)
         findings.steps += 1
         findings.expect(loss.ndim == 0, "shapes", f"combine: the loss is {_shape(loss)}, not a scalar")
-        findings.expect(bool(torch.isfinite(loss).all()), "finite losses", f"combine: the loss is {float(loss.mean())}")
+        findings.expect(
+            bool(torch.isfinite(loss).all()), "finite losses", f"combine: the loss is {float(loss.detach().mean())}"
+        )
         return loss
 
     replaced: dict[str, Callable[..., Any]] = {
