@@ -117,6 +117,8 @@ def _on(data: str, written: str, folder: Path) -> Iterator[Check]:
     problem = _train(again)
     same = not problem and _weights(again) == weights
     yield _check("determinism", same, f"{data}: twice the same weights", problem or f"{data}: the weights differ")
+    if not same:
+        return
     stopped = _cell(written, folder / "stopped", data, _QUICK)
     try:
         train_cell(stopped, _load, _CPU, progress=_StopAtSecondStep())

@@ -36,6 +36,7 @@ def test_listings_say_where_everything_comes_from(fairbench: Callable, here: Pat
         assert {row["origin"] for row in json.loads(fairbench(listing, "list", "--json").out)} == {"built-in"}
 
 
+@pytest.mark.prove
 def test_a_new_method_passes_its_trials_and_its_own_test(fairbench: Callable, here: Path) -> None:
     answer = fairbench("methods", "new", "weigh_errors")
     assert "Try it with: fairbench methods check weigh_errors --plugin methods/weigh_errors.py" in answer.out
