@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 from fairbench.errors import FairbenchError, UsageError
 
+METHODS, DATASETS, ATTACKS, METRICS = (f"fairbench.{kind}" for kind in ("methods", "datasets", "attacks", "metrics"))
+"""The groups of entry points."""
+
 Loaded = TypeVar("Loaded")
 
 
@@ -28,7 +31,7 @@ def extensions(group: str) -> dict[str, Extension]:
     """What other packages add to a group, by name.
 
     Args:
-        group: ``fairbench.methods``, ``fairbench.datasets``, ``fairbench.attacks`` or ``fairbench.metrics``.
+        group: ``METHODS``, ``DATASETS``, ``ATTACKS`` or ``METRICS``.
 
     Raises:
         UsageError: if two packages add the same name.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fairbench.errors import FairbenchError, UsageError, unknown_name
-from fairbench.extensions import extensions
+from fairbench.extensions import METHODS, extensions
 from fairbench.files import sha256_file
 from fairbench.training.averaging import Averaging, Ema, Fawa, Swa
 from fairbench.training.awp import Awp
@@ -252,7 +252,7 @@ def _built_in_methods() -> None:
 
 @cache
 def _entry_point_methods() -> None:
-    for extension in extensions("fairbench.methods").values():
+    for extension in extensions(METHODS).values():
         _from(extension.origin, extension.load)
 
 

@@ -10,9 +10,6 @@ from torch import Tensor
 
 from fairbench.attacks.ascent import Logits
 
-GROUP = "fairbench.attacks"
-"""Entry points that add a ``ForeignAttack`` under the name of the condition; built-in names come first."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignAttack:

@@ -9,15 +9,12 @@ from typing import Literal
 import platformdirs
 
 from fairbench.errors import UsageError, unknown_name
-from fairbench.extensions import extensions, load_extension
+from fairbench.extensions import DATASETS, extensions, load_extension
 
 FOLDER_PREFIX = "folder:"
 """``folder:PATH`` names any image folder ``train/<class>/*``, ``test/<class>/*``."""
 
 BUNDLED = "bundled"
-
-GROUP = "fairbench.datasets"
-"""Entry points that add a ``Source``; built-in names come first."""
 
 DATA_DIR_CURE = "or name the folder that holds it with --data-dir or FAIRBENCH_DATA"
 
@@ -84,7 +81,7 @@ SOURCES: dict[str, Source] = {
 
 def dataset_names() -> list[str]:
     """The names of all data sets; ``folder:PATH`` is one more way to name data."""
-    return [*SOURCES, *(name for name in extensions(GROUP) if name not in SOURCES)]
+    return [*SOURCES, *(name for name in extensions(DATASETS) if name not in SOURCES)]
 
 
 def dataset_title(name: str) -> str:
@@ -94,7 +91,7 @@ def dataset_title(name: str) -> str:
 
 def dataset_origin(name: str) -> str:
     """Where a data set's reader comes from: ``built-in`` or an entry point."""
-    return extensions(GROUP)[name].origin if name not in SOURCES and name in extensions(GROUP) else "built-in"
+    return extensions(DATASETS)[name].origin if name not in SOURCES and name in extensions(DATASETS) else "built-in"
 
 
 def default_data_dir() -> Path:
@@ -112,7 +109,7 @@ def source_of(name: str) -> Source:
         return Source(title=name, reader="fairbench.data.folder")
     if name not in dataset_names():
         raise unknown_name("data set", name, dataset_names(), cure="An image folder is written folder:PATH.")
-    return SOURCES[name] if name in SOURCES else load_extension(GROUP, name, Source)
+    return SOURCES[name] if name in SOURCES else load_extension(DATASETS, name, Source)
 
 
 def find_dataset(name: str, data_dir: Path | None = None) -> Path | Literal["bundled"] | None:

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from fairbench.attacks import autoattack, cw, fgsm, pgd
+from fairbench.attacks.foreign import ForeignAttack
 from fairbench.attacks.prepare import Precision
 from fairbench.data import CorruptionSource, to_unit
 from fairbench.errors import unknown_name
 from fairbench.evaluation.attack_checks import checks_of
 from fairbench.evaluation.network import FixedShape
+from fairbench.extensions import ATTACKS, load_extension
+from fairbench.protocol.conditions import foreign_conditions
 from fairbench.protocol.corruptions import corruption_of, is_corruption
 from fairbench.protocol.epsilons import epsilon_of, is_epsilon
 
@@ -84,6 +87,8 @@ def make_condition(
     }
     if is_corruption(name):
         return _corruption(name, corruptions or CorruptionSource(seed=seed))
+    if name in foreign_conditions():
+        return _foreign(name, eps, seed)
     if is_epsilon(name):
         makers[name] = lambda: _steps(pgd, epsilon_of(name), 20, seed)
     if name not in makers:
@@ -112,6 +117,16 @@ def _corruption(name: str, source: CorruptionSource) -> Condition:
 
     settings = source.settings(kind, severity)
     return Condition(name=name, epsilon=1.0, settings=settings, perturb=perturb, adversarial=False)
+
+
+def _foreign(name: str, eps: float, seed: int) -> Condition:
+    attack = load_extension(ATTACKS, name, ForeignAttack)
+
+    def perturb(model: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Perturbed:
+        return Perturbed(attack(model, x, y, eps=eps, seed=seed, indices=indices))
+
+    settings = {**attack.settings, "epsilon": eps, "seed": seed, "origin": foreign_conditions()[name]}
+    return Condition(name=name, epsilon=eps, settings=settings, perturb=perturb)
 
 
 def _single_step(eps: float) -> tuple[dict[str, Any], Perturb]:

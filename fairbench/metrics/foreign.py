@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from fairbench.errors import UsageError
+from fairbench.extensions import METRICS as GROUP
 from fairbench.extensions import extensions, load_extension
 from fairbench.metrics.catalogue import METRICS, Metric
-
-GROUP = "fairbench.metrics"
-"""Entry points that add a ``Metric`` of the same name; built-in names come first."""
 
 
 def all_metrics() -> dict[str, Metric]:

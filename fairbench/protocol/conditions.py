@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-from fairbench.errors import unknown_name
+from fairbench.errors import UsageError, unknown_name
+from fairbench.extensions import ATTACKS, extensions
 from fairbench.protocol.corruptions import CORRUPTIONS, FAMILY, corruption_cells, is_corruption
 from fairbench.protocol.epsilons import epsilon_condition, epsilon_of, is_epsilon
 
@@ -24,6 +26,8 @@ UPLOADED, STRONGEST = "external", "strongest"
 """Adversarial examples that somebody uploaded, and image by image the worst of these and of all attacks at the track's
 epsilon. They come with a file, never by name."""
 
+_FOREIGN_NAME = "[a-z][a-z0-9_]{0,31}"
+
 CHEAP_CONDITIONS = ("clean", "pgd20", "cw20")
 """What is also measured on the last epoch's weights."""
 
@@ -42,12 +46,11 @@ def check_conditions(names: Sequence[str]) -> list[str]:
             corruption_cells(name)
         elif is_epsilon(name):
             epsilon_of(name)
-        elif name not in CONDITIONS:
-            raise unknown_name(
-                "attack", name, [*CONDITIONS, FAMILY, "epsilon.RADIUS", *(f"{FAMILY}.{kind}" for kind in CORRUPTIONS)]
-            )
+        elif name not in CONDITIONS and name not in foreign_conditions():
+            families = [FAMILY, "epsilon.RADIUS", *(f"{FAMILY}.{kind}" for kind in CORRUPTIONS)]
+            raise unknown_name("attack", name, [*CONDITIONS, *foreign_conditions(), *families])
     return [
-        *(name for name in CONDITIONS if name in names),
+        *(name for name in (*CONDITIONS, *foreign_conditions()) if name in names),
         *_curve(names),
         *dict.fromkeys(name for name in names if is_corruption(name)),
     ]
@@ -73,7 +76,7 @@ def expand_conditions(names: Sequence[str]) -> list[str]:
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of single conditions in the order of the tables; others are left out."""
     present = set(names)
-    fixed = (*CONDITIONS, UPLOADED, STRONGEST)
+    fixed = (*CONDITIONS, UPLOADED, STRONGEST, *foreign_conditions())
     return [name for name in (*fixed, *_curve(present), *corruption_cells(FAMILY)) if name in present]
 
 
@@ -81,3 +84,16 @@ def _curve(names: Iterable[str]) -> list[str]:
     """Those of the family ``epsilon``, by radius, equal radii under one name."""
     radii = sorted(epsilon_of(name) for name in names if is_epsilon(name))
     return list(dict.fromkeys(epsilon_condition(radius) for radius in radii))
+
+
+def foreign_conditions() -> dict[str, str]:
+    """Attacks of other packages: name -> origin; built-in names come first.
+
+    Raises:
+        UsageError: if a name cannot be written on the command line and in a record.
+    """
+    added = {name: found.origin for name, found in extensions(ATTACKS).items() if name not in CONDITIONS}
+    for name, origin in added.items():
+        if not re.fullmatch(_FOREIGN_NAME, name) or name in (FAMILY, UPLOADED, STRONGEST):
+            raise UsageError(f"{origin}: an attack cannot be called {name!r}; use at most 32 small letters, digits, _")
+    return added

@@ -10,7 +10,7 @@ from fairbench.errors import FairbenchError
 from fairbench.evaluation.battery import make_condition
 from fairbench.launch.bases import SCRATCH
 from fairbench.launch.cells import NOT_CONFIGURED, Request, resolve
-from fairbench.protocol.conditions import CONDITIONS
+from fairbench.protocol.conditions import expand_conditions, in_order
 from fairbench.protocol.record import ConditionRecord, Record
 from fairbench.protocol.track import load_track, track_names
 from fairbench.registry import BUILT_IN
@@ -74,7 +74,7 @@ def check_protocol(bundle: Bundle) -> str:
         require(config.track.name in track_names(), "protocol", f"there is no track {ascii(config.track.name)[:80]}")
         _check_follows_track(bundle)
         detail = f"follows {config.track.name}" + _check_method(bundle)
-    absent = [name for name in config.track.battery.conditions if name not in record.conditions]
+    absent = [name for name in expand_conditions(config.track.battery.conditions) if name not in record.conditions]
     require(not absent, "protocol", f"the record lacks {', '.join(absent)}")
     _check_settings(record, config, record.conditions, "")
     _check_settings(record, config, record.last.conditions if record.last else {}, "last.")
@@ -116,7 +116,8 @@ def _check_method(bundle: Bundle) -> str:
 def _check_settings(record: Record, config: Config, conditions: dict[str, ConditionRecord], where: str) -> None:
     battery = config.track.battery
     for name, condition in conditions.items():
-        require(name in CONDITIONS, "protocol", f"{where}{ascii(name)[:40]} is no condition")
+        known = f"{where}{ascii(name)[:40]} is no condition of this fairbench or of a package that is installed"
+        require([name] == in_order([name]), "protocol", known)
         asked = make_condition(
             name, eps=record.epsilon, seed=battery.seed, square_queries=battery.square_queries
         ).settings

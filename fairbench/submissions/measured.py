@@ -14,7 +14,7 @@ from torch import nn
 
 from fairbench.data import Dataset, training_splits
 from fairbench.errors import FairbenchError
-from fairbench.evaluation.battery import SUBSET_CONDITIONS
+from fairbench.evaluation.battery import make_condition, sees_subset
 from fairbench.evaluation.material import Material, material_of
 from fairbench.evaluation.predictions import NOT_EVALUATED, Predictions, read_predictions
 from fairbench.evaluation.records import NOT_COUNTED, agree
@@ -154,7 +154,7 @@ def check_predictions(bundle: Bundle, dataset: Dataset, answers: Answers) -> Non
         amount = f"{where}: {len(seen)} images were asked, not the {len(expected)} of the protocol"
         require(np.array_equal(seen, expected), "predictions", amount)
         require(int(column.max()) < dataset.num_classes, "predictions", f"{where}: answer {column.max()} is no class")
-        if clean is not None and name in bundle.record.conditions:
+        if clean is not None and make_condition(name, eps=0.5).adversarial:
             lost = seen[clean[seen] != labels[seen]]
             kept = bool((column[lost] == clean[lost]).all())
             require(kept, "predictions", f"{where}: an image that is lost without attack has another answer under it")
@@ -166,7 +166,7 @@ def expected_positions(bundle: Bundle, material: Material, condition: str) -> ND
     Raises:
         FailedCheckError: ``predictions``.
     """
-    subset = bundle.config.track.battery.subset if condition in SUBSET_CONDITIONS else None
+    subset = bundle.config.track.battery.subset if sees_subset(condition) else None
     try:
         return material.positions(subset).numpy()
     except FairbenchError as error:

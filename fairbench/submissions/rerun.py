@@ -120,8 +120,8 @@ def check_examples(bundle: Bundle, dataset: Dataset, answers: Answers, again: Ag
 
 
 def attacked_conditions(names: list[str]) -> tuple[str, ...]:
-    """The conditions under which images move, in the order given."""
-    return tuple(name for name in names if make_condition(name, eps=0.5).epsilon > 0)
+    """The conditions under which somebody looked for the worst image, in the order given."""
+    return tuple(name for name in names if make_condition(name, eps=0.5).adversarial)
 
 
 def condition_of(bundle: Bundle, name: str) -> Condition:

@@ -147,3 +147,69 @@ def test_the_test_split_is_closed_while_training():
         with pytest.raises(WorkError, match="while training"):
             _ = load_dataset("digits").test
     assert len(dataset.test) == 450
+
+
+CORNER = """
+from fairbench.attacks.foreign import ForeignAttack
+
+def brighter(model, x, y, *, eps, seed, indices):
+    return (x + eps).clamp(0, 1)
+
+def too_far(model, x, y, *, eps, seed, indices):
+    return 1 - x
+
+CORNER = ForeignAttack(summary="brighter", perturb=brighter, settings={"corner": 1})
+CHEAT = ForeignAttack(summary="anything", perturb=too_far)
+"""
+
+
+@pytest.fixture
+def corner(installed):
+    installed("corners", CORNER, "fairbench.attacks", {"corner": "corners:CORNER", "cheat": "corners:CHEAT"})
+
+
+def evaluated(names):
+    import torch
+
+    from fairbench.data import Split
+    from fairbench.evaluation import evaluate
+    from fairbench.models import create_model
+
+    images = torch.arange(20 * 64, dtype=torch.int64).mul(37).remainder(256).to(torch.uint8).view(20, 1, 8, 8)
+    split = Split(images, torch.arange(20) % 10)
+    return evaluate(create_model("cnn_tiny", image_shape=(1, 8, 8)).eval(), split, names, eps=0.1)
+
+
+def test_an_attack_of_another_package_is_a_condition_whose_settings_name_its_origin(corner):
+    found = evaluated(["corner", "clean"])
+    assert list(found.conditions) == ["clean", "corner"]
+    settings = found.conditions["corner"].settings
+    assert settings["origin"] == "entry point corners:CORNER of others 1.2"
+    assert (settings["corner"], settings["epsilon"], settings["images"]) == (1, 0.1, 20)
+    clean, attacked = (found.predictions[name] == found.labels for name in ("clean", "corner"))
+    assert not (attacked & ~clean).any()
+
+
+def test_an_attack_that_leaves_the_ball_does_not_count(corner):
+    with pytest.raises(WorkError, match="cheat left the epsilon ball"):
+        evaluated(["cheat"])
+
+
+def test_without_the_package_its_attack_is_unknown():
+    with pytest.raises(UsageError, match="unknown attack 'corner'"):
+        evaluated(["corner"])
+
+
+def test_a_built_in_attack_cannot_be_replaced(installed):
+    from fairbench.evaluation.battery import make_condition
+
+    installed("corners", CORNER, "fairbench.attacks", {"pgd20": "corners:CORNER"})
+    assert "origin" not in make_condition("pgd20", eps=0.1).settings
+
+
+def test_an_attack_with_a_name_that_nobody_could_write_is_refused(installed):
+    from fairbench.protocol.conditions import check_conditions
+
+    installed("corners", CORNER, "fairbench.attacks", {"My-Attack": "corners:CORNER"})
+    with pytest.raises(UsageError, match="an attack cannot be called 'My-Attack'"):
+        check_conditions(["my"])
