@@ -158,12 +158,8 @@ def _check_name(kind: str, name: str, origin: str) -> None:
         raise UsageError(f"{kind} name {name!r} of {origin} is taken by {holders[name]}; choose another name")
 
 
-def load_plugin(path: Path, *, kind: str = "plug-in") -> None:
+def load_plugin(path: Path) -> None:
     """Enter the methods of a Python file; its code runs.
-
-    Args:
-        path: the file.
-        kind: what its origin is called in listings and records.
 
     Raises:
         UsageError: if the file is missing, fails to import, or takes a name that exists.
@@ -182,27 +178,25 @@ def load_plugin(path: Path, *, kind: str = "plug-in") -> None:
     sys.modules[module_name] = module  # dataclasses look their module up there
     try:
         digest = sha256_file(path)[:12]
-        origin = f"{kind} {path.name} (sha256 {digest})"
+        origin = f"plug-in {path.name} (sha256 {digest})"
         _from(origin, lambda: spec.loader.exec_module(module) if spec.loader else None)
     except BaseException:
         del sys.modules[module_name]
         raise
 
 
-def load_folder(folder: Path) -> None:
-    """Enter the methods of every Python file of a folder, in the order of their names; their code runs.
+def plugins_in(folder: Path) -> list[Path]:
+    """The plug-ins of a folder: its Python files but tests, in the order of their names; nothing is loaded.
 
     Raises:
-        UsageError: if there is no such folder, or one of its files is refused.
+        UsageError: if there is no such folder.
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} here; make one with a method: fairbench methods new NAME")
     package = importlib.import_module("fairbench.methods")
     if str(folder.resolve()) in {str(Path(place).resolve()) for place in package.__path__}:
-        return  # inside a checkout of fairbench these are the built-in methods
-    for path in sorted(folder.glob("*.py")):
-        if path.name != "__init__.py" and not path.name.startswith("test_"):
-            load_plugin(path, kind=f"folder {folder.name}:")
+        return []  # inside a checkout of fairbench these are the built-in methods
+    return [path for path in sorted(folder.glob("*.py")) if not path.name.startswith(("__init__", "test_"))]
 
 
 def entries() -> dict[str, Entry]:

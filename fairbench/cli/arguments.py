@@ -70,15 +70,24 @@ def download_allowed(what: str) -> bool:
     return True
 
 
-def load_methods(plugins: list[Path] | None, *, local: bool = False) -> None:
-    """Enter the methods of plug-in files and, if asked, of the folder ``methods/`` where the command runs.
+def all_plugins(named: list[Path] | None, *, local: bool) -> list[Path]:
+    """The plug-in files that were named and, if asked for, those of the folder ``methods/`` where the command runs.
+
+    Raises:
+        UsageError: if that folder is not there.
+    """
+    from fairbench.registry import plugins_in
+
+    return [*(named or []), *(plugins_in(Path("methods")) if local else [])]
+
+
+def load_methods(named: list[Path] | None, *, local: bool) -> None:
+    """Enter the methods of all plug-ins.
 
     Raises:
         UsageError: if a file is missing or refused.
     """
-    from fairbench.registry import load_folder, load_plugin
+    from fairbench.registry import load_plugin
 
-    for path in plugins or []:
+    for path in all_plugins(named, local=local):
         load_plugin(path)
-    if local:
-        load_folder(Path("methods"))

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-_Plugins = Annotated[list[Path] | None, typer.Option(help="A Python file with more methods; its code runs.")]
-_Local = Annotated[bool, typer.Option("--local-methods", help="Load the folder methods/ here; its code runs.")]
+from fairbench.cli import options
 
 
 def new_method(
@@ -30,8 +29,8 @@ def new_method(
 
 def check_method(
     name: Annotated[str, typer.Argument(help="A name or written form.")],
-    plugin: _Plugins = None,
-    local_methods: _Local = False,
+    plugin: options.Plugins = None,
+    local_methods: options.LocalMethods = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Train two steps and say whether the method can be trusted with more: under a minute on a CPU."""

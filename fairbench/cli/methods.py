@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fairbench.cli import options
+
 if TYPE_CHECKING:
     from fairbench.compose import Composition
     from fairbench.registry import Entry
@@ -15,12 +17,11 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List and explain the methods.", no_args_is_help=True, rich_markup_mode=None)
 
 _Plugins = Annotated[list[Path] | None, typer.Option(help="A Python file with more methods; its code runs.")]
-_Local = Annotated[bool, typer.Option("--local-methods", help="Load the folder methods/ here; its code runs.")]
 _Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @app.command("list")
-def list_methods(plugin: _Plugins = None, local_methods: _Local = False, as_json: _Json = False) -> None:
+def list_methods(plugin: _Plugins = None, local_methods: options.LocalMethods = False, as_json: _Json = False) -> None:
     """All methods: family, paper, what they need, where they run."""
     from fairbench.cli.arguments import load_methods
     from fairbench.cli.output import print_json, print_table
@@ -52,7 +53,7 @@ def show_method(
     name: Annotated[str, typer.Argument(help="A name or written form.")],
     track: Annotated[str | None, typer.Option(help="Show the settings scaled to this track.")] = None,
     plugin: _Plugins = None,
-    local_methods: _Local = False,
+    local_methods: options.LocalMethods = False,
     as_json: _Json = False,
 ) -> None:
     """The equations, the settings with their sources, and the written forms of one method."""

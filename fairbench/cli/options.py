@@ -25,6 +25,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Folder of the data sets (or 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Out = Annotated[Path, typer.Option(help="Where runs are kept.")]
 Plugins = Annotated[list[Path] | None, typer.Option(help="A Python file with more methods; its code runs.")]
+LocalMethods = Annotated[bool, typer.Option("--local-methods", help="Load the folder methods/ here; its code runs.")]
 TrainBases = Annotated[
     bool, typer.Option("--train-bases", help="Train starts and teachers that the track names and does not ship.")
 ]

@@ -25,6 +25,7 @@ def plan(
     device: options.Device = "auto",
     out: options.Out = Path("checkpoints"),
     plugin: options.Plugins = None,
+    local_methods: options.LocalMethods = False,
     train_bases: options.TrainBases = False,
     jobs: options.Jobs = None,
     threads: options.Threads = None,
@@ -33,7 +34,7 @@ def plan(
     """Say what fairbench run with the same options would do and cost, from a few measured batches."""
     import torch
 
-    from fairbench.cli.arguments import data_folder
+    from fairbench.cli.arguments import all_plugins, data_folder
     from fairbench.cli.output import make_progress, print_json
     from fairbench.launch.cells import resolve
     from fairbench.launch.device import resolve_device
@@ -41,6 +42,7 @@ def plan(
     from fairbench.launch.plan import plan_grid, prober
     from fairbench.launch.run import data_loader
 
+    plugin = all_plugins(plugin, local=local_methods)
     request = options.make_request(
         methods=methods,
         track=track,

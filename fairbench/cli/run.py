@@ -29,6 +29,7 @@ def run(
     device: options.Device = "auto",
     out: options.Out = Path("checkpoints"),
     plugin: options.Plugins = None,
+    local_methods: options.LocalMethods = False,
     train_bases: options.TrainBases = False,
     jobs: options.Jobs = None,
     threads: options.Threads = None,
@@ -50,7 +51,7 @@ def run(
     What is finished is not done again; an interrupted run goes on where it stopped. A cell that fails is written down
     with the command that repeats it, and the others go on.
     """
-    from fairbench.cli.arguments import data_folder
+    from fairbench.cli.arguments import all_plugins, data_folder
     from fairbench.cli.output import print_json
     from fairbench.launch.cells import resolve
     from fairbench.launch.device import resolve_device
@@ -58,6 +59,7 @@ def run(
     from fairbench.launch.status import write_grid
     from fairbench.launch.trackers import check_tracker
 
+    plugin = all_plugins(plugin, local=local_methods)
     request = options.make_request(
         methods=methods,
         track=track,

@@ -30,8 +30,8 @@ def test_listings_say_where_everything_comes_from(fairbench: Callable, here: Pat
     listed = json.loads(fairbench("methods", "list", "--local-methods", "--json").out)
     origins = {row["name"]: row["origin"] for row in listed}
     assert origins["faal"] == "built-in"
-    assert origins["mine"].startswith("folder methods: mine.py (sha256 ")
-    assert "folder methods: mine.py" in fairbench("methods", "show", "mine", "--local-methods").out
+    assert origins["mine"].startswith("plug-in mine.py (sha256 ")
+    assert "plug-in mine.py" in fairbench("methods", "show", "mine", "--local-methods").out
     for listing in ("metrics", "data"):
         assert {row["origin"] for row in json.loads(fairbench(listing, "list", "--json").out)} == {"built-in"}
 

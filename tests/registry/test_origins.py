@@ -120,19 +120,19 @@ def methods_here(tmp_path, monkeypatch, plugin):
 
 def test_the_methods_of_a_folder_are_loaded_only_when_asked_for(own_registry, methods_here):
     assert "mine" not in own_registry.entries()
-    own_registry.load_folder(Path("methods"))
-    assert compose("mine").entry.origin.startswith("folder methods: mine.py (sha256 ")
+    (path,) = own_registry.plugins_in(Path("methods"))
+    assert "mine" not in own_registry.entries()
+    own_registry.load_plugin(path)
+    assert compose("mine").entry.origin.startswith("plug-in mine.py (sha256 ")
 
 
 def test_a_folder_that_is_not_there_is_named_with_the_cure(own_registry, tmp_path):
     with pytest.raises(UsageError, match=r"there is no folder .*nowhere here; make one .* fairbench methods new NAME"):
-        own_registry.load_folder(tmp_path / "nowhere")
+        own_registry.plugins_in(tmp_path / "nowhere")
 
 
 def test_in_a_checkout_the_folder_is_the_built_in_one(own_registry):
-    before = own_registry.entries()
-    own_registry.load_folder(Path(registry.__file__).parents[1] / "methods")
-    assert own_registry.entries() == before
+    assert own_registry.plugins_in(Path(registry.__file__).parents[1] / "methods") == []
 
 
 def test_the_test_split_is_closed_while_training():
