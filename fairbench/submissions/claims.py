@@ -52,7 +52,8 @@ def check_config(bundle: Bundle) -> str:
     if training is not None:
         without_seed = {key: value for key, value in bundle.raw_config.items() if key != "seed"}
         require(training.config == without_seed, "config", "the record holds another configuration than config.json")
-        require(training.init_sha256 == config.init_sha256, "config", "the record names another start")
+        start = (training.init, training.init_sha256) == (config.init, config.init_sha256)
+        require(start, "config", "the record names another start")
         parts = (training.objective, training.modifiers) == (config.objective, config.modifiers)
         require(parts, "config", "the record names another objective or other modifiers")
     return "the configuration is the record's"
