@@ -18,8 +18,6 @@ from fairbench.protocol.versions import RECORD_UPGRADES, upgraded
 RECORD_NAME = "record.json"
 _CURE = "restore it, or remove its folder and run the command that made it again"
 _TOLERANCE = 1e-9
-NOT_COUNTED = {"settings", "seconds", "undefined", "checks"}
-"""fields of a condition that do not follow from its counts"""
 
 
 def write_record(record: Record, folder: Path) -> Path:

@@ -26,4 +26,8 @@ def badges_of(entry: Entry) -> tuple[Badge, ...]:
     masked = [one for one in entry.records if one.masking is not None and one.masking.flagged]
     if masked and masked[0].masking is not None:
         badges.append(Badge(text="masking", title=masked[0].masking.in_words(masked[0].data.classes)))
+    if entry.verified is False:
+        badges.append(
+            Badge(text="unverified", title="a submission whose images nobody attacked again, or that changed")
+        )
     return tuple(badges)

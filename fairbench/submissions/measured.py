@@ -17,8 +17,9 @@ from fairbench.errors import FairbenchError
 from fairbench.evaluation.battery import make_condition, sees_subset
 from fairbench.evaluation.material import Material, material_of
 from fairbench.evaluation.predictions import NOT_EVALUATED, Predictions, read_predictions
-from fairbench.evaluation.records import NOT_COUNTED, agree
-from fairbench.evaluation.summary import summarise
+from fairbench.evaluation.records import agree
+from fairbench.evaluation.summary import rates_of
+from fairbench.metrics import confusion_matrix
 from fairbench.models import create_model, load_weights, model_names, normalisation_of, weights_sha256
 from fairbench.protocol.conditions import CHEAP_CONDITIONS
 from fairbench.protocol.record import ConditionRecord
@@ -182,17 +183,13 @@ def check_aggregates(dataset: Dataset, answers: Answers) -> None:
     for name, condition in answers.conditions.items():
         column = answers.predictions.by_condition[name]
         seen = column != NOT_EVALUATED
-        counted = summarise(
-            column[seen],
-            answers.predictions.labels[seen],
-            dataset.num_classes,
-            settings=condition.settings,
-            seconds=condition.seconds,
-        )
+        confusion = confusion_matrix(column[seen], answers.predictions.labels[seen], dataset.num_classes)
+        counted = {"confusion": confusion.tolist()} | rates_of(confusion)
+        del counted["undefined"]
         images = condition.settings.get("images")
         amount = f"{answers.title}, {name}: images = {images}, {seen.sum()} were asked"
         require(images == int(seen.sum()), "aggregates", amount)
-        for key, value in counted.model_dump(exclude=NOT_COUNTED).items():
+        for key, value in counted.items():
             came = getattr(condition, key)
             differ = f"{answers.title}, {name}: {key} is {ascii(came)[:60]}, the answers give {ascii(value)[:60]}"
             require(agree(came, value), "aggregates", differ)
