@@ -110,6 +110,8 @@ class Runner:
         labels = self.material.labels[positions].numpy()
         left = positions[len(log.predicted) :]
         batches = left.split(shape.batch_size) if len(left) else ()
+        # A search traces the network, and tracing is seen by all threads of a process: it stays on one device.
+        replicas = self.replicas[:1] if "search_precision" in condition.settings else self.replicas
 
         def attack(replica: Replica, batch: Tensor) -> tuple[Verdicts, float]:
             began = time.perf_counter()
@@ -118,7 +120,7 @@ class Runner:
 
         with self.progress.bar(condition.name, len(positions)) as bar:
             _advance(bar, len(log.predicted), log.predicted, labels)
-            for (answers, checks), seconds in share(self.replicas, batches, attack):
+            for (answers, checks), seconds in share(replicas, batches, attack):
                 self.journal.add_batch(condition.name, answers.tolist(), seconds, checks)
                 _advance(bar, len(answers), log.predicted, labels)
 
