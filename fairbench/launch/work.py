@@ -13,6 +13,7 @@ from fairbench.data.dataset import test_split_closed
 from fairbench.evaluation import Evaluation, evaluate, masking_of
 from fairbench.files import read_json, write_json
 from fairbench.launch.cells import Cell
+from fairbench.launch.peek import bought_gain, judge_for
 from fairbench.launch.recording import Training, make_record
 from fairbench.launch.teachers import load_teacher
 from fairbench.models import create_model, load_weights, normalisation_of, weights_sha256
@@ -58,8 +59,11 @@ class CellWork:
         if cell.composition is None:
             return Training(selected_epoch=self._selected_epoch_of_start())
         recipe = cell.composition.recipe()
+        # The judge of ``selection: test``, if there is one, is made before the test split is closed.
+        trainer = self.trainer(recipe, training_splits(self.dataset), self.plan(), cell.folder)
         with test_split_closed():
-            outcome = self.trainer(recipe, training_splits(self.dataset), self.plan(), cell.folder).run()
+            outcome = trainer.run()
+        peeks, gain = bought_gain(cell.folder / "log.jsonl")
         training = Training(
             selected_epoch=outcome.selected_epoch,
             epochs=outcome.last_epoch,
@@ -67,6 +71,8 @@ class CellWork:
             inner_attack=recipe.method.attack_name,
             hidden_settings=recipe.method.hidden_settings()
             | {"precision": outcome.precision, "compiled": outcome.compiled},
+            peeks=peeks,
+            gain=gain,
         )
         write_json(path, training.model_dump(mode="json"))
         return training
@@ -84,6 +90,7 @@ class CellWork:
             folder,
             device=self.device,
             teachers=self._teachers(),
+            peek=judge_for(plan, self.dataset),
             progress=self.progress,
             save_seconds=self.save_seconds,
         )

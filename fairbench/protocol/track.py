@@ -71,7 +71,8 @@ class Compute(Schema):
 class Selection(Schema):
     """Which epoch's weights are reported."""
 
-    rule: Literal["select", "last"] = "select"
+    rule: Literal["select", "last", "test"] = "select"
+    """``test`` chooses on the test images, as several published codes do: for reproduction alone, never ranked."""
     steps: int = Field(default=10, ge=1)
     """PGD steps on the split ``select``."""
     seed: int = 0

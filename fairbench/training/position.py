@@ -38,9 +38,9 @@ class Position:
         """Whether the epoch that was logged last is to be reported as of now, which is remembered.
 
         Args:
-            rule: ``last`` takes every epoch, ``select`` one that is better than all before it.
+            rule: ``last`` takes every epoch, ``select`` and ``test`` one that is best so far on those images.
         """
-        score = self.rows[-1]["select_score"]
+        score = self.rows[-1]["test_score" if rule == "test" else "select_score"]
         if rule != "last" and score <= self.best_score:
             return False
         self.best_score, self.best_epoch = score, self.epoch

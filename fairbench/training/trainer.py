@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,13 @@ class Trainer:
         *,
         device: torch.device,
         teachers: Mapping[str, nn.Module] | None = None,
+        peek: Callable[[nn.Module], dict[str, float]] | None = None,
         progress: Progress | None = None,
         save_seconds: float = SAVE_SECONDS,
     ) -> None:
         self.recipe, self.plan, self.folder, self.device = recipe, plan, RunFolder(folder), device
         self.progress, self.save_seconds = progress or Silent(), save_seconds
-        self.network = network.to(device).train()
+        self.network, self.peek = network.to(device).train(), peek
         self.splits, self.num_classes = splits, len(splits.classes)
         self.loader = EpochLoader(splits.train, plan.schedule, plan.augmentation, device)
         self.order = generator_for(plan.seed, "order", device)
@@ -225,6 +226,7 @@ class Trainer:
         }
         seen = self.statistics.log_entries() if self.statistics else {}
         row |= {name: value.tolist() for name, value in (seen | dict(self.recipe.method.diagnostics())).items()}
+        row |= self.peek(self._reported()) if self.peek is not None else {}
         if note:
             row["note"] = note
             self.progress.say(note)
@@ -259,7 +261,7 @@ class Trainer:
         self.progress.say(f"resuming after epoch {self.position.epoch} of {self.plan.schedule.epochs}{step}")
 
     def _finish(self) -> None:
-        has_selected = self.position.epoch > 0 and self.plan.selection.rule == "select"
+        has_selected = self.position.epoch > 0 and self.plan.selection.rule != "last"
         self.folder.finish(self.recipe.method, self._reported(), has_selected=has_selected, log=self.position.log())
 
 
