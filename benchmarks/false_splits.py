@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from fairbench.leaderboard.board import pairwise_p_values
-from fairbench.leaderboard.comparison import SIGNIFICANCE
+from fairbench.leaderboard.board import SPLIT_SIGNIFICANCE, pairwise_p_values
 from fairbench.leaderboard.outcomes import Outcomes
 
 CLASSES = 10
@@ -75,7 +74,7 @@ def false_splits(
             draw_method(rng, accuracies, difficulty, seeds=seeds, seed_deviation=seed_deviation)
             for accuracies in methods
         ]
-        splits += any(p < SIGNIFICANCE for p in pairwise_p_values(drawn).values())
+        splits += any(p < SPLIT_SIGNIFICANCE for p in pairwise_p_values(drawn).values())
     return splits
 
 
