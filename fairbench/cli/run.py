@@ -86,7 +86,8 @@ def run(
         _print_plan(cells, as_json=as_json)
         return
     grid = jobs_of(cells)
-    write_grid(grid, out)
+    if len(grid) > 1:  # a single cell that is refused leaves nothing; its folder tells of it once it has one
+        write_grid(grid, out)
     if launcher != "local":
         _submit(grid, launcher, slurm or [], surroundings, device, out)
         return

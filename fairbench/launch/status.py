@@ -82,17 +82,31 @@ def planned_cells(out: Path) -> list[Planned]:
     """Every cell that was ever asked for in this folder, each once.
 
     Raises:
-        UsageError: if the folder is missing, or holds no grid.
+        UsageError: if the folder is missing, or holds no cell.
     """
-    files = sorted((out / _GRIDS).glob("*.json"))
-    if not files:
-        raise UsageError(f"no grid was started in {out}; start one with fairbench run, or name its folder with --runs")
     cells: dict[str, Planned] = {}
-    for path in files:
+    for path in sorted((out / _GRIDS).glob("*.json")):
         for cell in validated(_Grid, read_json(path, cure="remove it"), place=str(path)).cells:
             if cell.folder not in cells or not cell.only_train:
                 cells[cell.folder] = cell
+    for path in sorted(out.glob("*/*/seed*/config.json")):
+        folder = path.parent.relative_to(out).as_posix()
+        if folder not in cells:
+            cells[folder] = _from_its_folder(path, folder)
+    if not cells:
+        raise UsageError(f"no grid was started in {out}; start one with fairbench run, or name its folder with --runs")
     return sorted(cells.values(), key=lambda cell: (cell.track, cell.folder))
+
+
+def _from_its_folder(path: Path, folder: str) -> Planned:
+    """A cell that was run alone."""
+    config = read_json(path, cure="remove its folder")
+    try:
+        track, is_base = config["track"], config["objective"] is None
+        epochs = 0 if is_base else track["schedule"]["epochs"]
+        return Planned(track=track["name"], method=config["method"], seed=config["seed"], folder=folder, epochs=epochs)
+    except (KeyError, TypeError):
+        raise UsageError(f"{path} is damaged; remove its folder and run its command again") from None
 
 
 def statuses(out: Path, planned: Iterable[Planned]) -> list[CellStatus]:

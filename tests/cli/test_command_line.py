@@ -80,6 +80,8 @@ def test_from_run_to_page(fairbench: Callable, tmp_path: Path) -> None:
         "divergence": "reverse_kl",
         "attack_bn": "eval",
         "extra_clean_forwards": 0,
+        "precision": "float32",
+        "compiled": False,
     }
     stored = np.load(trained / "predictions.npz", allow_pickle=False)
     clean = record["conditions"]["clean"]

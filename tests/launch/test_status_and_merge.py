@@ -66,6 +66,13 @@ def test_grids_of_one_folder_are_shown_together_and_each_cell_once(tmp_path):
     assert [cell.method for cell in planned_cells(tmp_path)] == ["faal", "pgd_at", "trades"]
 
 
+def test_cells_that_were_run_alone_are_told_too(finished):
+    assert [(cell.method, cell.seed, cell.epochs) for cell in planned_cells(finished)] == [
+        ("pgd_at", 0, 1),
+        ("trades", 0, 1),
+    ]
+
+
 def test_a_folder_without_grids_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no grid was started"):
         planned_cells(tmp_path)
