@@ -23,6 +23,7 @@ from fairbench.evaluation.surrogate import plain_network
 from fairbench.losses import cross_entropy
 from fairbench.progress import Progress
 from fairbench.protocol.attack_checks import AttackChecks
+from fairbench.protocol.conditions import CONDITIONS
 from fairbench.protocol.masking import MaskingVerdict
 
 IMAGES_OF_A_CLASS = 20
@@ -95,8 +96,10 @@ def probe_masking(
 
 def masking_of(
     model: nn.Module, dataset: Dataset | Split, evaluation: Evaluation, *, progress: Progress | None = None
-) -> MaskingVerdict:
+) -> MaskingVerdict | None:
     """The verdict on a model that was just evaluated, with its radius and seed; otherwise :func:`probe_masking`.
+
+    A model that nobody attacked has no robustness to doubt, and is not probed.
 
     Args:
         model: the evaluated model.
@@ -104,6 +107,8 @@ def masking_of(
         evaluation: what came of it.
         progress: told if a sign is found.
     """
+    if not (set(CONDITIONS) - {"clean"}) & set(evaluation.conditions):
+        return None
     searched = evaluation.conditions.get("aa")
     verdict = probe_masking(
         model, dataset, evaluation.epsilon, seed=evaluation.seed, checks=searched.checks if searched else None

@@ -91,7 +91,7 @@ def test_the_track_itself_is_left_as_it_is(track):
         ("learning_rate=0", r"schedule\.learning_rate = 0: "),
         ("milestones={1.5: 0.1}", "milestone is a fraction in"),
         ("momentum=1", r"schedule\.momentum = 1: "),
-        ("rule=test", r"selection\.rule = 'test': "),
+        ("rule=best", r"selection\.rule = 'best': "),
         ("padding_mode=wrap", r"augmentation\.padding_mode = 'wrap': "),
         ("conditions=[clean, pgd21]", "pgd21"),
         ("epochs=[", r"--set epochs=\[.*cannot"),

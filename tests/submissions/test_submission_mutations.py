@@ -135,6 +135,8 @@ CLAIMS = {
     "checks",
     "file_sha256",
     "findings",
+    "masking",
+    "ledger",
 }
 """parts of a record that are the author's word, wherever they stand; the threat model says so"""
 
