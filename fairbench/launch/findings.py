@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import fisher_exact
 
 from fairbench.leaderboard.extremes import lowest_interval
 from fairbench.leaderboard.intervals import wilson_interval
+from fairbench.leaderboard.weakest import indistinguishable_from_worst, largest_mistakes, weakest_first
 from fairbench.protocol.record import ConditionRecord, Record
 from fairbench.protocol.schema import Schema
 
@@ -50,7 +50,7 @@ class Finding(Schema):
     worst_high: float
     strongest: ClassFinding
     not_told_apart: list[str]
-    """classes whose accuracy does not differ from the weakest one's: exact test of Fisher, p >= 0.05, two-sided."""
+    """classes that may be as weak as the weakest one: see ``indistinguishable_from_worst``."""
     confusions: list[Confusion]
     """the largest off-diagonal entries of the confusion matrix."""
 
@@ -65,52 +65,29 @@ def findings(record: Record) -> dict[str, Finding]:
 
 
 def _finding(condition: ConditionRecord, classes: list[str]) -> Finding:
-    correct, total = np.array(condition.class_correct), np.array(condition.class_total)
-    lows, highs = wilson_interval(correct, total)
-    of_class = [
-        ClassFinding(
-            name=name,
-            correct=int(correct[c]),
-            total=int(total[c]),
-            accuracy=float(correct[c] / total[c]),
-            low=float(lows[c]),
-            high=float(highs[c]),
-        )
-        for c, name in enumerate(classes)
-    ]
-    ordered = sorted(of_class, key=lambda finding: finding.accuracy)
+    order = weakest_first(condition)
+    correct, total = (np.array(counts)[order] for counts in (condition.class_correct, condition.class_total))
     low, high = wilson_interval(int(correct.sum()), int(total.sum()))
     worst_low, worst_high = lowest_interval(correct, total)
     return Finding(
         average=condition.average,
         average_low=float(low),
         average_high=float(high),
-        weakest=ordered[:_WEAKEST],
+        weakest=[_class_finding(condition, classes, c) for c in order[:_WEAKEST]],
         worst_low=float(worst_low),
         worst_high=float(worst_high),
-        strongest=ordered[-1],
-        not_told_apart=[other.name for other in ordered[1:] if _p_value(ordered[0], other) >= 0.05],
-        confusions=_largest_confusions(np.array(condition.confusion), classes),
+        strongest=_class_finding(condition, classes, order[-1]),
+        not_told_apart=[classes[c] for c in indistinguishable_from_worst(condition)],
+        confusions=[
+            Confusion(true=classes[one.true], answered=classes[one.answer], images=one.count, share=one.share)
+            for one in largest_mistakes(condition, most=_CONFUSIONS)
+        ],
     )
 
 
-def _p_value(first: ClassFinding, second: ClassFinding) -> float:
-    table = [[each.correct, each.total - each.correct] for each in (first, second)]
-    return float(fisher_exact(table).pvalue)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _largest_confusions(confusion: np.ndarray, classes: list[str]) -> list[Confusion]:
-    totals, mistakes = confusion.sum(axis=1), confusion.copy()
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:_CONFUSIONS]
-    pairs = [divmod(int(position), len(classes)) for position in order]
-    return [
-        Confusion(
-            true=classes[true],
-            answered=classes[answered],
-            images=int(mistakes[true, answered]),
-            share=float(mistakes[true, answered] / totals[true]),
-        )
-        for true, answered in pairs
-        if mistakes[true, answered]
-    ]
+def _class_finding(condition: ConditionRecord, classes: list[str], c: int) -> ClassFinding:
+    correct, total = condition.class_correct[c], condition.class_total[c]
+    low, high = wilson_interval(correct, total)
+    return ClassFinding(
+        name=classes[c], correct=correct, total=total, accuracy=correct / total, low=float(low), high=float(high)
+    )

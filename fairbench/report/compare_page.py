@@ -11,8 +11,10 @@ from fairbench.errors import UsageError, unknown_name
 from fairbench.leaderboard.ranking import RANKING_CONDITION, Entry
 from fairbench.leaderboard.records import Run
 from fairbench.leaderboard.summary import condition_names, strongest_condition
-from fairbench.report.cells import Cell, metric_cell, missing_cell
+from fairbench.report.cells import Cell, corruption_cell, metric_cell, missing_cell
 from fairbench.report.compare_words import compare_words
+from fairbench.report.corruptions import COLUMN, is_single, shared_cells
+from fairbench.report.corruptions import Cell as CorruptionCell
 from fairbench.report.figures.classes import class_figure
 from fairbench.report.figures.confusion import confusion_figure
 from fairbench.report.gallery import Gallery
@@ -77,7 +79,7 @@ def compare_page(track: str, pair: tuple[Entry, Entry], runs: Sequence[Run], gal
         methods=(pair[0].record.method, pair[1].record.method),
         strongest=condition_title(strongest),
         words=compare_words(pair, strongest, runs),
-        rows=tuple(_row(pair, name, metric) for name in condition_names(pair) for metric in shown_metrics(pair)),
+        rows=_rows(pair),
         classes=_class_rows(pair, strongest),
         drawings=tuple(one for one in drawings if one is not None),
     )
@@ -98,6 +100,20 @@ def find_pair(entries: Sequence[Entry], first: str, second: str) -> tuple[Entry,
         if first in rows and second in rows:
             return rows[first], rows[second]
     raise UsageError(f"{first} and {second} share no group: they start from different weights or saw different data")
+
+
+def _rows(pair: tuple[Entry, Entry]) -> tuple[CompareRow, ...]:
+    """Every condition; the single corruptions, of which there may be 95, as their means."""
+    metrics, shared = shown_metrics(pair), shared_cells(pair)
+    conditions = [name for name in condition_names(pair) if not is_single(name)]
+    rows = [_row(pair, name, metric) for name in conditions for metric in metrics]
+    return tuple(rows + [_corruption_row(pair, metric, shared) for metric in metrics if shared])
+
+
+def _corruption_row(pair: tuple[Entry, Entry], metric: str, shared: set[CorruptionCell]) -> CompareRow:
+    cells = tuple(corruption_cell(entry, metric, shared) for entry in pair)
+    title = f"{condition_title(COLUMN)}, {metric.replace('_', ' ')}"
+    return CompareRow(title=title, cells=cells, difference=_difference(*(cell.value for cell in cells)))
 
 
 def _row(pair: tuple[Entry, Entry], condition: str, metric: str) -> CompareRow:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from fairbench.leaderboard.weakest import largest_mistakes
 from fairbench.protocol.record import ConditionRecord
 from fairbench.report.class_tables import FEW_CLASSES
 from fairbench.report.scales import heat_step
@@ -62,17 +61,7 @@ def confusion_of(condition: ConditionRecord, classes: Sequence[str]) -> Confusio
 
 
 def _mistakes(condition: ConditionRecord, classes: Sequence[str]) -> tuple[Mistake, ...]:
-    counts = np.array(condition.confusion)
-    np.fill_diagonal(counts, 0)
-    places = np.argsort(-counts, axis=None, kind="stable")[:_MOST_MISTAKES]
-    found = [(int(place) // len(classes), int(place) % len(classes)) for place in places]
     return tuple(
-        Mistake(
-            true=classes[c],
-            answer=classes[k],
-            count=int(counts[c, k]),
-            share=percent(counts[c, k] / condition.class_total[c]),
-        )
-        for c, k in found
-        if counts[c, k]
+        Mistake(true=classes[one.true], answer=classes[one.answer], count=one.count, share=percent(one.share))
+        for one in largest_mistakes(condition, most=_MOST_MISTAKES)
     )

@@ -55,6 +55,11 @@ def values_by_severity(entry: Entry, shared: set[Cell]) -> dict[int, Values]:
     }
 
 
+def values_by_cell(entry: Entry) -> dict[Cell, Values]:
+    """Every single corruption that all seeds of the entry have, in the order of the record."""
+    return {cell: _values(*counts) for cell, counts in _counts(entry).items()}
+
+
 def corruption_mean(entry: Entry, metric: str, shared: set[Cell]) -> float | None:
     """The mean over the types of a metric; None if the entry lacks a shared corruption."""
     by_type = values_by_type(entry, shared)

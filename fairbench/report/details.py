@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairbench.protocol.record import Record
+from fairbench.protocol.record import ConditionRecord, Record
+from fairbench.report.command import command_of
+from fairbench.report.corruptions import is_single
 from fairbench.report.standings import SELECTIONS
-from fairbench.report.wording import MISSING, condition_title, duration, radius, safe_link
+from fairbench.report.wording import MISSING, condition_title, count, duration, points, radius, safe_link
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -31,6 +33,7 @@ def run_details(record: Record) -> RunDetails:
     training = record.training
     blocks = [
         ("Run", _run(record)),
+        ("Choice of the epoch", _choice(record)),
         ("Training", _training(record)),
         ("Settings that published codes hide", _settings(training.hidden_settings) if training else ()),
         ("Network and data", _network(record)),
@@ -54,9 +57,23 @@ def _run(record: Record) -> Fields:
         ("code from", record.origin),
         ("protocol", f"{record.protocol}, version {record.protocol_version}"),
         ("departures", "; ".join(record.departures) or "none"),
-        ("selection", f"{SELECTIONS[record.selected_on]}; epoch {_text(record.selected_epoch)}"),
+        ("command", command_of(record) or MISSING),
         ("perturbation", f"{record.norm}, radius {radius(record.epsilon)}"),
     )
+
+
+def _choice(record: Record) -> Fields:
+    """The selection ledger: who chose, how often the test images were asked, and what a choice on them bought."""
+    ledger = record.ledger
+    fields = [("selection", f"{SELECTIONS[record.selected_on]}; epoch {_text(record.selected_epoch)}")]
+    if ledger is None:
+        return (*fields, ("test images", "how often they were asked is not recorded"))
+    asked = count(ledger.test_evaluations, "set of weights", "sets of weights")
+    fields.append(("test images", f"asked for {asked} of this run, the reported one included"))
+    if ledger.gain is not None:
+        bought = f"{points(ledger.gain.worst)} points of the worst class, {points(ledger.gain.average)} of the average"
+        fields.append(("bought by the choice", f"{bought}, against the honest epoch {ledger.gain.honest_epoch}"))
+    return tuple(fields)
 
 
 def _training(record: Record) -> Fields:
@@ -97,13 +114,27 @@ def _environment(record: Record) -> Fields:
 
 
 def _conditions(record: Record) -> Fields:
-    return tuple(
-        (
-            condition_title(name),
-            f"{sum(one.class_total)} images, {duration(one.seconds)}; {_in_line(one.settings)}".rstrip("; "),
-        )
+    """Images, time and settings of each condition; of all single corruptions together, with the settings they share."""
+    fields = [
+        (condition_title(name), _measured(sum(one.class_total), one.seconds, one.settings))
         for name, one in record.conditions.items()
-    )
+        if not is_single(name)
+    ]
+    single = [one for name, one in record.conditions.items() if is_single(name)]
+    if single:
+        shared = {key: value for key, value in single[0].settings.items() if _all_have(single, key, value)}
+        images = sum(sum(one.class_total) for one in single)
+        together = _measured(images, sum(one.seconds for one in single), shared)
+        fields.append((count(len(single), "corruption"), together))
+    return tuple(fields)
+
+
+def _measured(images: int, seconds: float, settings: Mapping[str, Any]) -> str:
+    return f"{images:,} images, {duration(seconds)}; {_in_line(settings)}".rstrip("; ")
+
+
+def _all_have(conditions: Sequence[ConditionRecord], key: str, value: Any) -> bool:
+    return all(key in one.settings and one.settings[key] == value for one in conditions)
 
 
 def _settings(settings: Mapping[str, Any]) -> Fields:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fairbench.leaderboard.ranking import Entry
 from fairbench.leaderboard.summary import condition_names
+from fairbench.report.corruptions import is_single
 from fairbench.report.standings import SELECTIONS
 from fairbench.report.wording import condition_title, count, listed, radius
 
@@ -42,10 +43,17 @@ def _images(entries: Sequence[Entry]) -> str:
             for record in entry.records
             if name in record.conditions
         }
-        conditions[" or ".join(f"{number:,}" for number in sorted(seen))].append(condition_title(name))
+        conditions[" or ".join(f"{number:,}" for number in sorted(seen))].append(name)
     if len(conditions) == 1:
         return f"{next(iter(conditions))} under every condition"
-    return "; ".join(f"{number} for {', '.join(names)}" for number, names in conditions.items())
+    return "; ".join(f"{number} for {', '.join(_titles(names))}" for number, names in conditions.items())
+
+
+def _titles(names: Sequence[str]) -> list[str]:
+    """The conditions in words; single corruptions, of which there may be 95, as one."""
+    single = sum(is_single(name) for name in names)
+    titles = [condition_title(name) for name in names if not is_single(name)]
+    return [*titles, f"each of {count(single, 'corruption')}"] if single else titles
 
 
 def _seeds(entries: Sequence[Entry]) -> str:

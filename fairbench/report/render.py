@@ -19,7 +19,7 @@ from fairbench.protocol.track import load_track, track_names
 from fairbench.report.beside import Folders
 from fairbench.report.compare_page import compare_page, find_pair
 from fairbench.report.exports import EXPORTS, TABLE_NAME
-from fairbench.report.exports.grid import board_of_track
+from fairbench.report.exports.grid import Board, board_of_track
 from fairbench.report.gallery import Gallery
 from fairbench.report.html import html_page
 from fairbench.report.page import track_page
@@ -40,8 +40,10 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What a report holds beyond its pages and tables."""
+    """What a report holds beside its pages and tables."""
 
+    runs: bool = True
+    """a page for each run."""
     figures: bool = False
     """each drawing of the track's page as SVG, PDF and PNG."""
     images: bool = False
@@ -83,15 +85,15 @@ def write_track(runs: Sequence[Run], out: Path, track: str, wishes: Wishes, *, s
     folder, gallery, slugs = out / track, Gallery(), run_slugs(entries)
     places = places_of(entries, runs)
     page = track_page(track, entries, places, slugs, gallery)
-    write_text(folder / PAGE_NAME, html_page("track.html", page=page, exports=tuple(EXPORTS)))
     board = board_of_track(entries, places, [group.standings for group in page.groups])
-    for name, export in EXPORTS.items():
-        write_text(folder / name, export(board))
+    exports = _write_tables(board, folder)
+    write_text(folder / PAGE_NAME, html_page("track.html", page=page, exports=exports))
     if wishes.figures:
         gallery.save(folder / FIGURES_FOLDER)
-    paths = _write_runs(entries, slugs, Folders(runs), folder / RUNS_FOLDER, wishes)
-    for stale in set((folder / RUNS_FOLDER).glob("*.html")) - set(paths):
-        stale.unlink()  # its record is gone, and a page without a record proves nothing
+    if wishes.runs:
+        paths = _write_runs(entries, slugs, Folders(runs), folder / RUNS_FOLDER, wishes)
+        for stale in set((folder / RUNS_FOLDER).glob("*.html")) - set(paths):
+            stale.unlink()  # its record is gone, and a page without a record proves nothing
     write_index(out)
     return folder / PAGE_NAME
 
@@ -125,6 +127,17 @@ def write_index(out: Path) -> Path:
     audits = [path.stem for path in sorted(out.glob(f"{AUDITS_FOLDER}/*.html"))]
     write_text(out / PAGE_NAME, html_page("index.html", tracks=tracks, audits=audits))
     return out / PAGE_NAME
+
+
+def _write_tables(board: Board, folder: Path) -> tuple[str, ...]:
+    """Write the tables for other programs; the names of those that have something in them."""
+    tables = {name: export(board) for name, export in EXPORTS.items()}
+    for name, text in tables.items():
+        if text:
+            write_text(folder / name, text)
+        else:
+            (folder / name).unlink(missing_ok=True)
+    return tuple(name for name, text in tables.items() if text)
 
 
 def _write_runs(

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from fairbench.evaluation.corruption_groups import merged_severities
 from fairbench.leaderboard.ranking import Entry
 from fairbench.leaderboard.summary import strongest_condition
 from fairbench.protocol.conditions import CONDITIONS
 from fairbench.protocol.record import ConditionRecord, Record
 from fairbench.report.confusions import Confusion, confusion_of
+from fairbench.report.corruptions import is_single
 from fairbench.report.details import RunDetails, run_details
 from fairbench.report.diagnostics import Diagnosis, diagnoses
 from fairbench.report.figures.batch_weights import batch_figures
@@ -37,6 +39,7 @@ class NumbersPart:
     headings: tuple[str, ...]
     aggregates: tuple[ConditionRow, ...]
     columns: tuple[str, ...]
+    """conditions of the tables class by class; none where there are no such tables."""
     accuracy: Markup
     scores: Markup
 
@@ -115,25 +118,34 @@ def _in_order(conditions: Mapping[str, ConditionRecord]) -> dict[str, ConditionR
 
 def _parts(record: Record) -> list[NumbersPart]:
     ordered = _in_order(record.conditions)
+    single = {name: one for name, one in ordered.items() if is_single(name)}
+    pooled = merged_severities(single)
     parts = {
-        "Attacks": {name: one for name, one in ordered.items() if not name.startswith("corruptions")},
-        "Corruptions": {name: one for name, one in ordered.items() if name.startswith("corruptions")},
+        "Attacks": {name: one for name, one in ordered.items() if name not in single},
+        "Corruptions": pooled,
         "Last epoch instead of the selected one": _in_order(record.last.conditions) if record.last else {},
+        "Corruptions, severity by severity": single if pooled.keys() != single.keys() else {},
     }
-    classes = record.data.classes
+    # Class by class, single severities would be a hundred columns; `load_results` has them.
     return [
-        NumbersPart(
-            heading=heading,
-            name=f"t{index}",
-            headings=AGGREGATES,
-            aggregates=condition_rows(part, classes),
-            columns=tuple(condition_title(name) for name in part),
-            accuracy=accuracy_table(part, classes),
-            scores=score_table(part, classes),
-        )
+        _numbers_part(f"t{index}", heading, part, record.data.classes, with_classes=part is not single)
         for index, (heading, part) in enumerate(parts.items())
         if part
     ]
+
+
+def _numbers_part(
+    name: str, heading: str, part: Mapping[str, ConditionRecord], classes: Sequence[str], *, with_classes: bool
+) -> NumbersPart:
+    return NumbersPart(
+        heading=heading,
+        name=name,
+        headings=AGGREGATES,
+        aggregates=condition_rows(part, classes),
+        columns=tuple(condition_title(name) for name in part) if with_classes else (),
+        accuracy=accuracy_table(part, classes) if with_classes else Markup(""),
+        scores=score_table(part, classes) if with_classes else Markup(""),
+    )
 
 
 def _figures(record: Record, log: Log, gallery: Gallery) -> list[tuple[str, Markup]]:

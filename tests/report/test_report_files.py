@@ -42,7 +42,7 @@ def test_writes_a_page_a_table_and_an_index(tmp_path, records):
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     runs = {path for path in written if path.startswith("digits/runs/")}
     assert len(runs) == len(METHODS)
-    tables = ("results.csv", "results.json", "results.md", "results.tex", "references.bib")
+    tables = ("results.csv", "results.json", "results.md", "results.tex", "references.bib", "runs.csv")
     assert written - runs == {"digits/index.html", *(f"digits/{name}" for name in tables), "index.html"}
 
 

@@ -13,8 +13,9 @@ from fairbench.errors import UsageError
 from fairbench.evaluation.summary import condition_record
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.leaderboard.records import load_runs
+from fairbench.leaderboard.weakest import indistinguishable_from_worst
 from fairbench.report.render import write_audits, write_report
-from fairbench.report.verdict import in_words, indistinguishable_from_worst, weakest_classes
+from fairbench.report.verdict import in_words, weakest_classes
 
 CONDITIONS = ("clean", "pgd20", "aa", "corruptions.fog.1", "corruptions.fog.2")
 MISSING = "\u2014"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from itertools import groupby
 
-from fairbench.leaderboard.ranking import MANY_CLASSES, Entry
+from fairbench.leaderboard.ranking import MANY_CLASSES, Entry, Group
 from fairbench.leaderboard.summary import (
     condition_names,
     highest_false_positive_score,
     strongest_condition,
 )
 from fairbench.report.cells import training_seconds
+from fairbench.report.corruptions import COLUMN, METRICS, Cell, corruption_mean, is_single, shared_cells
 from fairbench.report.exports.grid import Board
 from fairbench.report.places import Places
 from fairbench.report.values import mean_value, worst_class_names
@@ -29,14 +31,19 @@ def results_csv(board: Board) -> str:
 
     Returns:
         CSV with a heading: rank, method, init, epochs, seeds, selected_on, protocol; for each condition average, worst
-        and worst_class (and worst_tenth from 50 classes on); the highest C_FPS under the strongest attack, its class;
-        the images of each condition; the training seconds; why a row is not ranked; the ranks that the tests leave
-        open. A missing number is empty.
+        and worst_class (and worst_tenth from 50 classes on); of the corruptions, the means over the types that all rows
+        have; the highest C_FPS under the strongest attack, its class; the images of each condition; the training
+        seconds; why a row is not ranked; the ranks that the tests leave open. A missing number is empty.
     """
-    conditions = condition_names(board.entries)
-    many = any(len(entry.record.data.classes) >= MANY_CLASSES for entry in board.entries)
+    conditions = [name for name in condition_names(board.entries) if not is_single(name)]
+    metrics = METRICS if any(len(one.record.data.classes) >= MANY_CLASSES for one in board.entries) else METRICS[:2]
+    strongest, shared = strongest_condition(board.entries), _shared_corruptions(board.entries)
+    of_corruptions = metrics if any(shared.values()) else ()
     rows = [
-        _row(entry, conditions, strongest_condition(board.entries), many=many) | _open_ranks(entry, board.places)
+        _row(entry, conditions, metrics)
+        | {f"{COLUMN}_{metric}": corruption_mean(entry, metric, shared[entry.group]) for metric in of_corruptions}
+        | _end(entry, conditions, strongest)
+        | _open_ranks(entry, board.places)
         for entry in board.entries
     ]
     written = io.StringIO()
@@ -47,7 +54,7 @@ def results_csv(board: Board) -> str:
     return written.getvalue()
 
 
-def _row(entry: Entry, conditions: Sequence[str], strongest: str, *, many: bool) -> dict[str, Value]:
+def _row(entry: Entry, conditions: Sequence[str], metrics: Sequence[str]) -> dict[str, Value]:
     record = entry.record
     row: dict[str, Value] = {
         "rank": entry.rank,
@@ -59,14 +66,24 @@ def _row(entry: Entry, conditions: Sequence[str], strongest: str, *, many: bool)
         "protocol": record.protocol,
     }
     for name in conditions:
-        row |= _condition(entry, name, many=many)
-    score = highest_false_positive_score(entry, strongest)
-    row["cfps_max"] = score.value if score else None
-    row["cfps_max_class"] = listed(score.classes) if score else ""
-    row |= {f"{name}_n": _images(entry, name) for name in conditions}
-    row["train_seconds"] = training_seconds(entry)
-    row["unranked_because"] = entry.reason
+        row |= _condition(entry, name, metrics)
     return row
+
+
+def _end(entry: Entry, conditions: Sequence[str], strongest: str) -> dict[str, Value]:
+    score = highest_false_positive_score(entry, strongest)
+    return {
+        "cfps_max": score.value if score else None,
+        "cfps_max_class": listed(score.classes) if score else "",
+        **{f"{name}_n": _images(entry, name) for name in conditions},
+        "train_seconds": training_seconds(entry),
+        "unranked_because": entry.reason,
+    }
+
+
+def _shared_corruptions(entries: Sequence[Entry]) -> dict[Group, set[Cell]]:
+    """The corruptions that the rows of each group share, over which the page takes their means too."""
+    return {group: shared_cells(list(rows)) for group, rows in groupby(entries, key=lambda entry: entry.group)}
 
 
 def _open_ranks(entry: Entry, places: Places) -> dict[str, Value]:
@@ -75,15 +92,9 @@ def _open_ranks(entry: Entry, places: Places) -> dict[str, Value]:
     return {"rank_from": low, "rank_to": high, "tie_groups": standing.groups if standing else ""}
 
 
-def _condition(entry: Entry, name: str, *, many: bool) -> dict[str, Value]:
-    values: dict[str, Value] = {
-        f"{name}_average": mean_value(entry, name, "average"),
-        f"{name}_worst": mean_value(entry, name, "worst"),
-        f"{name}_worst_class": listed(worst_class_names(entry, name)),
-    }
-    if many:
-        values[f"{name}_worst_tenth"] = mean_value(entry, name, "worst_tenth")
-    return values
+def _condition(entry: Entry, name: str, metrics: Sequence[str]) -> dict[str, Value]:
+    values: dict[str, Value] = {f"{name}_{metric}": mean_value(entry, name, metric) for metric in metrics}
+    return values | {f"{name}_worst_class": listed(worst_class_names(entry, name))}
 
 
 def _images(entry: Entry, name: str) -> Value:

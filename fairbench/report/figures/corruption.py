@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairbench.leaderboard.ranking import Entry
-from fairbench.report.corruptions import shared_cells, values_by_severity, values_by_type
-from fairbench.report.figures.canvas import MAX_SERIES, Drawing, canvas, method_names, plain_axes
+from fairbench.report.corruptions import Cell, shared_cells, values_by_severity, values_by_type
+from fairbench.report.figures.canvas import MAX_SERIES, Drawing, canvas
+from fairbench.report.figures.curves import LINES, Curve, draw_curves
 from fairbench.report.figures.heat_map import draw_heat, label_cells
-from fairbench.report.style import MARKERS, SERIES_LIGHT
 from fairbench.report.wording import clean, shorten
 
 _MAX_METHODS = 30
-_PANELS = {"average": "all images", "worst": "worst class"}
 
 
 def corruption_figure(entries: Sequence[Entry]) -> Drawing | None:
@@ -26,7 +25,7 @@ def corruption_figure(entries: Sequence[Entry]) -> Drawing | None:
     kinds = list(rows[0][1])
     with canvas((9.6, 1.6 + 0.24 * len(rows))) as figure:
         panels = figure.subplots(1, 2, sharey=True)
-        for panel, (metric, title) in zip(panels, _PANELS.items(), strict=True):
+        for panel, (metric, (title, _)) in zip(panels, LINES.items(), strict=True):
             values = np.array([[found[kind][metric] for kind in kinds] for _, found in rows])
             draw_heat(panel, 100 * values, scale=100, write="{:.0f}".format)
             names = [shorten(clean(entry.record.method), 26) for entry, _ in rows]
@@ -41,22 +40,11 @@ def severity_figure(entries: Sequence[Entry]) -> Drawing | None:
     severities = sorted({severity for _, severity in shared})
     if len(severities) < 2:
         return None
-    tooltips = {}
-    with canvas((7.6, 3.4)) as figure:
-        axes = figure.subplots()
-        for index, entry in enumerate(entries[:MAX_SERIES]):
-            found = values_by_severity(entry, shared)
-            for metric, style in (("average", "-"), ("worst", (0, (4, 2)))) if found else ():
-                gid = f"severity{index}{metric}"
-                axes.plot(
-                    severities, [100 * found[severity][metric] for severity in severities], color=SERIES_LIGHT[index],
-                    marker=MARKERS[index], markersize=4, linestyle=style, linewidth=1.4, gid=gid,
-                )  # fmt: skip
-                tooltips[gid] = f"{clean(entry.record.method)}, {_PANELS[metric]}"
-        axes.set_xlabel("severity")
-        axes.set_ylabel("accuracy, %")
-        axes.set_xticks(severities)
-        axes.set_ylim(bottom=0)
-        plain_axes(axes)
-        label = "Accuracy over the severities of the corruptions, by method: over all images and of the worst class."
-        return Drawing(figure=figure, label=label, kind="square", tooltips=tooltips, legend=method_names(entries))
+    curves = [(clean(entry.record.method), _by_severity(entry, shared)) for entry in entries[:MAX_SERIES]]
+    label = "Accuracy over the severities of the corruptions, by method: over all images and of the worst class."
+    return draw_curves(curves, axis="severity", label=label, ticks=severities)
+
+
+def _by_severity(entry: Entry, shared: set[Cell]) -> dict[str, Curve]:
+    found = values_by_severity(entry, shared)
+    return {metric: [(at, values[metric]) for at, values in found.items()] for metric in LINES} if found else {}

@@ -7,14 +7,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from fairbench.leaderboard.ranking import Entry
-from fairbench.report.figures.canvas import MAX_SERIES, Drawing, canvas, plain_axes
-from fairbench.report.style import MARKERS, SERIES_LIGHT
+from fairbench.report.figures.canvas import Drawing
+from fairbench.report.figures.curves import LINES, Curve, draw_curves
 from fairbench.report.values import mean_value
 from fairbench.report.wording import clean, condition_title
 
 _TAU = re.compile(r"(?:(?<=\?)|(?<=&))(?:[a-z_]+\.)?tau=[^&]+&?")
 _FEWEST = 3
-_PANELS = {"average": "-", "worst": (0, (4, 2))}
 
 
 def tau_figure(entries: Sequence[Entry], condition: str) -> Drawing | None:
@@ -27,25 +26,14 @@ def tau_figure(entries: Sequence[Entry], condition: str) -> Drawing | None:
     sweeps = tau_sweeps(entries)
     if not sweeps:
         return None
-    tooltips = {}
-    with canvas((7.6, 3.4)) as figure:
-        axes = figure.subplots()
-        for index, (method, points) in enumerate(list(sweeps.items())[:MAX_SERIES]):
-            for metric, style in _PANELS.items():
-                found = [(tau, mean_value(entry, condition, metric)) for tau, entry in points]
-                places = [(tau, 100 * value) for tau, value in found if value is not None]
-                gid = f"tau{index}{metric}"
-                axes.plot(
-                    [tau for tau, _ in places], [value for _, value in places], color=SERIES_LIGHT[index],
-                    marker=MARKERS[index], markersize=4, linestyle=style, linewidth=1.4, gid=gid,
-                )  # fmt: skip
-                tooltips[gid] = f"{method}, {metric}"
-        axes.set_xlabel("tau")
-        axes.set_ylabel("accuracy, %")
-        axes.set_ylim(bottom=0)
-        plain_axes(axes)
-        label = f"Average and worst-class accuracy over tau under {condition_title(condition)}: {', '.join(sweeps)}."
-        return Drawing(figure=figure, label=label, kind="square", tooltips=tooltips, legend=tuple(sweeps))
+    curves = [(method, _curves(points, condition)) for method, points in sweeps.items()]
+    label = f"Average and worst-class accuracy over tau under {condition_title(condition)}: {', '.join(sweeps)}."
+    return draw_curves(curves, axis="tau", label=label)
+
+
+def _curves(points: Sequence[tuple[float, Entry]], condition: str) -> dict[str, Curve]:
+    found = {metric: [(tau, mean_value(entry, condition, metric)) for tau, entry in points] for metric in LINES}
+    return {metric: [(tau, value) for tau, value in pairs if value is not None] for metric, pairs in found.items()}
 
 
 def tau_sweeps(entries: Sequence[Entry]) -> dict[str, list[tuple[float, Entry]]]:

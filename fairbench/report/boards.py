@@ -1,0 +1,78 @@
+"""Published boards: what a page rests on is kept beside it, so that anybody can write the same page again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairbench.errors import UsageError
+from fairbench.evaluation.predictions import PREDICTIONS_NAME
+from fairbench.evaluation.records import RECORD_NAME
+from fairbench.files import cannot_write, replacing
+from fairbench.leaderboard.records import Run, load_runs
+from fairbench.report.beside import LOG_NAME
+from fairbench.report.render import Wishes, write_track
+
+BOARDS = "boards"
+RECORDS = "records"
+KEPT = (RECORD_NAME, "config.json", LOG_NAME, PREDICTIONS_NAME)
+"""What a board keeps of a run; weights are too large for it, their hashes are in the record."""
+
+
+def publish(runs: Sequence[Run], boards: Path, track: str, wishes: Wishes, *, source: Path) -> Path:
+    """Copy the runs of a track to its board, and write the board's page from what lies there then.
+
+    Args:
+        runs: as they were read; those of other tracks are left out.
+        boards: the folder of all boards; gets ``<track>/records/<run>-seed<k>/`` and ``<track>/index.html``.
+        track: its name.
+        wishes: what else is to be written.
+        source: where the runs were read, for errors.
+
+    Returns:
+        The path of the board's page.
+
+    Raises:
+        UsageError: if there is no run of the track, a number would not lead back to a commit, or the folder cannot be
+            written.
+    """
+    of_track = [run for run in runs if run.record.track == track]
+    records = boards / track / RECORDS
+    for run in of_track:
+        _check_traceable(run)
+    for run in of_track:
+        _copy(run.path.parent, records / _name(run))
+    kept = load_runs(records) if of_track else of_track
+    return write_track(kept, boards, track, wishes, source=source)
+
+
+def _check_traceable(run: Run) -> None:
+    """A number that nobody can make again is not published."""
+    commit = run.record.environment.git_commit
+    if commit is None or commit.endswith("-dirty"):
+        state = "from no known commit" if commit is None else "with changes that no commit holds"
+        raise UsageError(
+            f"{run.path} was made by code {state}, so nobody could make it again; "
+            "run it from a clean checkout, then publish"
+        )
+
+
+def _name(run: Run) -> str:
+    """``faal-8f3c9021/seed0`` becomes ``faal-8f3c9021-seed0``; what lies on a board already keeps its name."""
+    folder = run.path.parent
+    return f"{folder.parent.name}-{folder.name}" if folder.name == f"seed{run.record.seed}" else folder.name
+
+
+def _copy(source: Path, folder: Path) -> None:
+    if source.resolve() == folder.resolve():
+        return
+    for name in KEPT:
+        try:
+            if (source / name).is_file():
+                with replacing(folder / name) as temporary:
+                    shutil.copyfile(source / name, temporary)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(folder / name, error) from error
