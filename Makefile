@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint prove bases schemas docs clean
+.PHONY: help setup demo test lint prove bases boards schemas docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ prove: setup ## the long form of the proofs
 
 bases: setup ## train the committed base checkpoints of the CPU tracks anew
 	$(BIN)/python -m benchmarks.make_bases
+
+boards: setup ## write the pages of the committed boards anew, from their records
+	$(BIN)/fairbench report --runs reports/boards --out reports/boards
 
 schemas: setup ## write the JSON Schemas anew
 	$(BIN)/python -c 'from pathlib import Path; from fairbench.submissions.schemas import write_schemas; write_schemas(Path("docs/schemas"))'

@@ -117,8 +117,9 @@ def add_bundle(
     device: _Device = "auto",
 ) -> None:
     """Verify a bundle, put it into a leaderboard folder, and write that board's page anew."""
+    from fairbench.leaderboard.records import RECORDS_FOLDER
     from fairbench.report.render import write_report
-    from fairbench.submissions.add import RECORDS, add_entry
+    from fairbench.submissions.add import add_entry
 
     verdict = _verdict(
         bundle,
@@ -132,7 +133,7 @@ def add_bundle(
     )
     folder = add_entry(bundle, board, verdict, unverified=unverified)
     track = folder.parent.parent.name
-    page = write_report(board / track / RECORDS, board, track)
+    page = write_report(board / track / RECORDS_FOLDER, board, track)
     typer.echo(f"The entry is {folder}\nThe page is {page}")
 
 

@@ -13,6 +13,8 @@ from fairbench.protocol.record import Record
 from fairbench.protocol.schema import validated
 from fairbench.protocol.verdict import VERDICT_NAME, Verdict
 
+RECORDS_FOLDER = "records"
+"""Of a published board: a folder for each entry, beside the board's pages."""
 _MAKE_SOME = "make some with: fairbench run --methods pgd_at,faal"
 
 

@@ -10,12 +10,11 @@ from fairbench.errors import UsageError
 from fairbench.evaluation.predictions import PREDICTIONS_NAME
 from fairbench.evaluation.records import RECORD_NAME
 from fairbench.files import cannot_write, replacing
-from fairbench.leaderboard.records import Run, load_runs
+from fairbench.leaderboard.records import RECORDS_FOLDER, Run, load_runs
 from fairbench.report.beside import LOG_NAME
 from fairbench.report.render import Wishes, write_track
 
 BOARDS = "boards"
-RECORDS = "records"
 KEPT = (RECORD_NAME, "config.json", LOG_NAME, PREDICTIONS_NAME)
 """What a board keeps of a run; weights are too large for it, their hashes are in the record."""
 
@@ -38,7 +37,7 @@ def publish(runs: Sequence[Run], boards: Path, track: str, wishes: Wishes, *, so
             written.
     """
     of_track = [run for run in runs if run.record.track == track]
-    records = boards / track / RECORDS
+    records = boards / track / RECORDS_FOLDER
     for run in of_track:
         _check_traceable(run)
     for run in of_track:

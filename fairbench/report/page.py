@@ -13,7 +13,7 @@ from fairbench.leaderboard.ranking import Entry, Group, ranking_metric
 from fairbench.leaderboard.summary import strongest_condition
 from fairbench.protocol.track import load_track, track_names
 from fairbench.report.class_views import ClassView, accuracy_views, score_view
-from fairbench.report.figures.canvas import MAX_SERIES
+from fairbench.report.figures.canvas import MAX_ROWS, MAX_SERIES
 from fairbench.report.figures.class_heat import class_heat_figure
 from fairbench.report.gallery import Gallery
 from fairbench.report.labels import Labels, page_labels
@@ -43,7 +43,9 @@ class GroupView:
     legend: tuple[str, ...]
     """the methods of the figures, in the order of their colours."""
     left_out: int
-    """methods that the figures do not show."""
+    """methods that the figures with a colour for each do not show."""
+    beyond: int
+    """methods that the figures with a line for each do not show."""
     banner: str
     """that the winner depends on how one looks; empty if it does not."""
     overview: tuple[Section, ...]
@@ -112,6 +114,7 @@ def _group(
         standings=standings(entries, places, pages),
         legend=tuple(entry.record.method for entry in entries[:MAX_SERIES]),
         left_out=max(0, len(entries) - MAX_SERIES),
+        beyond=max(0, len(entries) - MAX_ROWS),
         banner=agreement.banner if agreement else "",
         overview=overview_sections(name, entries, places, gallery),
         glance=gallery.hang(f"{name}-heat", class_heat_figure(entries, strongest_condition(entries))),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fairbench.errors import UsageError, WorkError
 from fairbench.files import cannot_write, write_json
+from fairbench.leaderboard.records import RECORDS_FOLDER
 from fairbench.protocol.record import Record
 from fairbench.protocol.verdict import VERDICT_NAME, Verdict
 from fairbench.submissions.archive import read_archive
@@ -16,7 +17,6 @@ from fairbench.submissions.bundle import CONFIG_NAME, PREDICTIONS_NAME, RECORD_N
 from fairbench.submissions.card import CARD_NAME
 from fairbench.submissions.checks import FailedCheckError
 
-RECORDS = "records"
 KEPT = (RECORD_NAME, CARD_NAME, CONFIG_NAME, PREDICTIONS_NAME)
 """What a board keeps of a bundle; weights are too large for it."""
 NEEDED_UNVERIFIED = "aggregates"
@@ -70,7 +70,7 @@ def _place(record: Record, verdict: Verdict) -> Path:
     if record.track is None or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", record.track):
         raise UsageError(f"the record belongs to track {record.track!a}; a board has entries of tracks alone")
     method = re.sub(r"[^a-z0-9_.=+-]+", "-", record.method.lower())[:80].strip(".")
-    return Path(record.track, RECORDS, f"{method}-seed{record.seed}-{verdict.bundle_sha256[:12]}")
+    return Path(record.track, RECORDS_FOLDER, f"{method}-seed{record.seed}-{verdict.bundle_sha256[:12]}")
 
 
 def _copy(source: Path, folder: Path, verdict: Verdict) -> None:

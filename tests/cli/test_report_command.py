@@ -86,3 +86,18 @@ def test_a_record_cannot_send_pages_elsewhere(fairbench: Callable, tmp_path: Pat
     assert answer.code == 2
     assert "cannot name a track" in answer.err
     assert not list(tmp_path.rglob("*.html"))
+
+
+def test_without_own_runs_the_published_boards_are_shown(
+    fairbench: Callable, records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fairbench("report", "--runs", records, "--publish").code == 0
+    answer = fairbench("report", "--out", "out")
+    assert (answer.code, answer.out) == (0, "The page is out/digits/index.html\n")
+    board = tmp_path / "reports" / "boards" / "digits"
+    for name in ("index.html", "results.csv", "runs.csv"):
+        assert (tmp_path / "out" / "digits" / name).read_bytes() == (board / name).read_bytes()
+    write_values(tmp_path / "checkpoints", make_values("frl", conditions=FEW, last=None))
+    assert fairbench("report", "--out", "own").code == 0
+    assert "faal" not in (tmp_path / "own" / "digits" / "results.csv").read_text("utf-8")

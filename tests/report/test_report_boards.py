@@ -6,10 +6,12 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic import make_record, make_values, write_values
 
 from fairbench.errors import UsageError
+from fairbench.evaluation.predictions import Predictions, write_predictions
 from fairbench.leaderboard.records import load_runs
 from fairbench.report.boards import KEPT, publish
 from fairbench.report.command import command_of
@@ -25,9 +27,18 @@ def make_run(folder, method="faal", *, seed=0, commit="0123456789abcdef", **chan
     values = make_values(method, seed=seed, conditions=("clean", "aa"), last=None, **changes)
     values["environment"]["git_commit"] = commit
     path = write_values(folder, values, cell=f"{method}-0badcafe")
-    for name in (*KEPT[1:], "model.safetensors", "resume.pt"):
+    for name in ("config.json", "log.jsonl", "model.safetensors", "resume.pt"):
         path.with_name(name).write_text("", "utf-8")
+    write_predictions(path.with_name("predictions.npz"), answers_of(values["conditions"]))
     return path
+
+
+def answers_of(conditions):
+    """Answers image by image that have these confusions."""
+    classes = np.arange(10, dtype=np.int16)
+    totals = next(iter(conditions.values()))["class_total"]
+    rows = {name: [np.repeat(classes, row) for row in one["confusion"]] for name, one in conditions.items()}
+    return Predictions(np.repeat(classes, totals), {name: np.concatenate(row) for name, row in rows.items()})
 
 
 def publish_all(tmp_path, track="digits"):
@@ -43,6 +54,9 @@ def test_a_board_holds_what_its_page_rests_on_and_no_weights(tmp_path):
     assert page == tmp_path / "boards" / "digits" / "index.html"
     entries = {path.name: {file.name for file in path.iterdir()} for path in (page.parent / "records").iterdir()}
     assert entries == {f"faal-0badcafe-seed{seed}": set(KEPT) for seed in (0, 1)}
+    for seed in (0, 1):
+        copy = page.parent / "records" / f"faal-0badcafe-seed{seed}" / "predictions.npz"
+        assert copy.read_bytes() == next(tmp_path.glob(f"runs/**/seed{seed}/predictions.npz")).read_bytes()
 
 
 @pytest.mark.usefixtures("undrawn")

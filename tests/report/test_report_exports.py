@@ -1,8 +1,11 @@
 """The leaderboard for other programs: the record's numbers in each, and no text of a record acts in any."""
 
+import csv
+import io
 import json
 import re
 
+import numpy as np
 import pytest
 from hostile_records import HOSTILE
 from synthetic import make_record
@@ -124,3 +127,36 @@ def test_hostile_texts_leave_every_export_whole(hostile):
         assert min(depth) >= 0
     for text in written.values():
         assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", text)
+
+
+KINDS, SEVERITIES = ("fog", "snow"), (1, 2)
+CELLS = tuple(f"corruptions.{kind}.{severity}" for kind in KINDS for severity in SEVERITIES)
+
+
+def pooled(record, kind, severities):
+    blocks = [record.conditions[f"corruptions.{kind}.{severity}"] for severity in severities]
+    correct, total = (np.sum([getattr(one, key) for one in blocks], axis=0) for key in ("class_correct", "class_total"))
+    return correct.sum() / total.sum(), (correct / total).min()
+
+
+def test_corruptions_have_a_file_of_their_own_and_their_means_are_in_the_table():
+    corrupted = rank(make_record(name, conditions=(*FEW, *CELLS)) for name in ("faal", "frl"))
+    board = board_of_track(corrupted, Places())
+    rows = list(csv.DictReader(io.StringIO(EXPORTS["corruptions.csv"](board))))
+    assert len(rows) == len(corrupted) * len(KINDS) * (len(SEVERITIES) + 1)
+    records = {entry.record.method: entry.record for entry in corrupted}
+    for row in rows:
+        severities = SEVERITIES if row["severity"] == "all" else (int(row["severity"]),)
+        numbers = pooled(records[row["method"]], row["type"], severities)
+        assert (float(row["average"]), float(row["worst"])) == pytest.approx(numbers, abs=1e-12)
+    for row in csv.DictReader(io.StringIO(EXPORTS["results.csv"](board))):
+        numbers = np.mean([pooled(records[row["method"]], kind, SEVERITIES) for kind in KINDS], axis=0)
+        shown = float(row["corruptions_average"]), float(row["corruptions_worst"])
+        assert shown == pytest.approx(tuple(numbers), abs=1e-12)
+        assert not [key for key in row if key.startswith("corruptions.")]
+
+
+def test_a_board_without_corruptions_has_no_such_file_or_columns(entries):
+    board = board_of_track(entries, Places())
+    assert EXPORTS["corruptions.csv"](board) == ""
+    assert "corruptions" not in EXPORTS["results.csv"](board).splitlines()[0]

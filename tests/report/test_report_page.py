@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from parsed_page import Page
 from scipy.stats import binomtest
-from synthetic import CONDITIONS, GARMENTS, make_condition, make_values, write_values
+from synthetic import CONDITIONS, GARMENTS, make_condition, make_record, make_values, write_values
 
 from fairbench.leaderboard.ranking import rank
 from fairbench.leaderboard.summary import highest_false_positive_score, summarise
 from fairbench.protocol.record import Record
+from fairbench.report.labels import page_labels
 from fairbench.report.render import write_report
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -238,6 +239,15 @@ def test_corruptions_have_a_column_for_their_mean(tmp_path):
             pooled = [pooled_metric(values, names, metric) for names in (cells[:2], cells[2:3])]
             assert float(cell.attributes["data-value"]) == pytest.approx(np.mean(pooled), abs=1e-12)
             assert cell.attributes["title"] == "mean over 2 types of corruption, severities 1, 2 pooled"
+
+
+def test_many_corruptions_are_one_phrase_of_the_labels():
+    single = tuple(f"corruptions.{kind}.{severity}" for kind in ("fog", "snow") for severity in range(1, 6))
+    labels = dict(page_labels(rank([make_record("faal", conditions=("clean", "aa", *single), last=None)])))
+    assert labels["Test images"] == "360 under every condition"
+    few = make_record("faal", conditions=("clean", "aa", *single), last=None)
+    few.conditions["clean"] = make_record("faal", per_class=50, conditions=("clean",)).conditions["clean"]
+    assert dict(page_labels(rank([few])))["Test images"] == "500 for Clean; 360 for AutoAttack, each of 10 corruptions"
 
 
 def test_rows_with_a_warning_carry_a_badge(tmp_path):

@@ -245,3 +245,53 @@ def test_what_the_searches_saw_is_on_the_page(tmp_path):
         "the network asks for gradients <itself>",
     ):
         assert said.replace(" ", "") in words.replace(" ", ""), said
+
+
+def test_how_the_epoch_was_chosen_is_on_the_page(tmp_path):
+    values = make_values("faal", conditions=("aa",), selected_on="test")
+    gain = {"honest_epoch": 2, "average": -0.004, "worst": 0.0312}
+    values["ledger"] = {"selected_on": "test", "test_evaluations": 7, "gain": gain}
+    (page,) = run_pages(tmp_path, [values]).values()
+    words = " ".join("".join(page.text).split())
+    assert "asked for 7 sets of weights of this run" in words
+    assert "+3.1 points of the worst class, \u22120.4 of the average, against the honest epoch 2" in words
+
+
+def test_without_a_ledger_the_page_does_not_claim_a_count(tmp_path):
+    (page,) = run_pages(tmp_path, [make_values("faal", conditions=("aa",))]).values()
+    assert "how often they were asked is not recorded" in " ".join("".join(page.text).split())
+
+
+def test_the_probes_for_masked_gradients_are_on_the_page_sign_by_sign(tmp_path):
+    values = make_values("faal", conditions=("aa",))
+    classes = values["data"]["classes"]
+    signs = [
+        {"name": "zero_gradient", "counted": [9] + [0] * 9, "images": [30] * 10, "classes": [0]},
+        {"name": "one_step", "counted": [0] * 10, "images": [30] * 10, "classes": []},
+    ]
+    verdict = {"flagged": True, "classes": [0], "signs": signs, "settings": {}, "seconds": 1.0}
+    values["masking"] = verdict | {"not_probed": {"transfer": "no plain network"}}
+    (page,) = run_pages(tmp_path, [values]).values()
+    words = " ".join("".join(page.text).split())
+    assert f"zero gradient 9 of 300 images, too many for {classes[0]}: the gradient of the cross-entropy is" in words
+    assert "one step 0 of 300 images: FGSM fools where PGD does not" in words
+    assert "transfer not probed: no plain network" in words
+    assert f"It looks masked: the gradient of the cross-entropy is exactly zero at the image ({classes[0]})." in words
+
+
+ALL_SEVERITIES = tuple(f"corruptions.{kind}.{severity}" for kind in ("fog", "snow") for severity in range(1, 6))
+
+
+def test_severities_are_pooled_class_by_class_and_single_ones_keep_their_aggregates(tmp_path):
+    values = make_values("faal", conditions=("clean", "aa", *ALL_SEVERITIES), last=None)
+    (page,) = run_pages(tmp_path, [values]).values()
+    accuracy = page.table("t1-accuracy").by_method()
+    for c, label in enumerate(values["data"]["classes"]):
+        for cell, kind in zip(accuracy[label], ("fog", "snow"), strict=True):
+            blocks = [values["conditions"][f"corruptions.{kind}.{severity}"] for severity in range(1, 6)]
+            correct, total = (sum(one[key][c] for one in blocks) for key in ("class_correct", "class_total"))
+            assert (cell.text, cell.small[1]) == (percent(correct / total), f"{correct}/{total}")
+    single = page.table("t3-aggregates")
+    shown = [float(row[1].attributes["data-value"]) for row in single.rows[1:]]
+    assert shown == [values["conditions"][name]["average"] for name in ALL_SEVERITIES]
+    assert "10 corruptions" in "".join(page.text)

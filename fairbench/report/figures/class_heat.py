@@ -7,25 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairbench.leaderboard.ranking import Entry
-from fairbench.report.figures.canvas import MAX_BAR_CLASSES, Drawing, canvas
+from fairbench.report.figures.canvas import MAX_BAR_CLASSES, MAX_ROWS, Drawing, canvas
 from fairbench.report.figures.classes import class_percentages
 from fairbench.report.figures.heat_map import draw_heat, label_cells
 from fairbench.report.wording import clean, condition_title, shorten
-
-_MOST_METHODS = 30
 
 
 def class_heat_figure(entries: Sequence[Entry], condition: str) -> Drawing | None:
     """Accuracy by method and class under a condition.
 
     Args:
-        entries: the methods, at most ``_MOST_METHODS`` of them are drawn.
+        entries: the methods, at most ``MAX_ROWS`` of them are drawn.
         condition: the name of the condition.
 
     Returns:
         The drawing, or None for fewer than two methods with numbers.
     """
-    rows = [(entry, class_percentages(entry, condition, "accuracy")) for entry in entries[:_MOST_METHODS]]
+    rows = [(entry, class_percentages(entry, condition, "accuracy")) for entry in entries[:MAX_ROWS]]
     found = [(entry, row) for entry, row in rows if row is not None]
     if len(found) < 2:
         return None

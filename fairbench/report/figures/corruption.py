@@ -8,18 +8,16 @@ import numpy as np
 
 from fairbench.leaderboard.ranking import Entry
 from fairbench.report.corruptions import Cell, shared_cells, values_by_severity, values_by_type
-from fairbench.report.figures.canvas import MAX_SERIES, Drawing, canvas
+from fairbench.report.figures.canvas import MAX_ROWS, MAX_SERIES, Drawing, canvas
 from fairbench.report.figures.curves import LINES, Curve, draw_curves
 from fairbench.report.figures.heat_map import draw_heat, label_cells
 from fairbench.report.wording import clean, shorten
-
-_MAX_METHODS = 30
 
 
 def corruption_figure(entries: Sequence[Entry]) -> Drawing | None:
     """Accuracy by method and type, the severities that all share pooled: over all images and of the worst class."""
     shared = shared_cells(entries)
-    rows = [(entry, found) for entry in entries if (found := values_by_type(entry, shared))][:_MAX_METHODS]
+    rows = [(entry, found) for entry in entries if (found := values_by_type(entry, shared))][:MAX_ROWS]
     if not rows:
         return None
     kinds = list(rows[0][1])

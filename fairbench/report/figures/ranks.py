@@ -6,16 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fairbench.leaderboard.board import Board
-from fairbench.report.figures.canvas import Drawing, canvas
+from fairbench.report.figures.canvas import MAX_ROWS, Drawing, canvas
 from fairbench.report.style import LIGHT, SERIES_LIGHT
 from fairbench.report.wording import clean, shorten
-
-_MOST_ROWS = 60
 
 
 def rank_figure(board: Board) -> Drawing | None:
     """Rank, rank interval and tie groups of each ranked method; None for fewer than two, or if nothing was tested."""
-    rows = board.standings[:_MOST_ROWS]
+    rows = board.standings[:MAX_ROWS]
     if len(rows) < 2 or not board.p_values:
         return None
     tooltips = {}
