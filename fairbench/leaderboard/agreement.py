@@ -95,8 +95,9 @@ def _banner(choices: Sequence[Choice], weakest: str) -> str:
     if not others:
         return ""
     leaders = dict.fromkeys(name for one in others for name in one.winners)
+    verb = "leads" if len(key.winners) == 1 else "lead"
     return (
-        f"The winner depends on the choice: {', '.join(key.winners)} leads by the ranking key, and in "
-        f"{len(others)} of {len(attacked)} other readings (an attack, average or weakest class) the lead goes to "
+        f"The winner depends on the choice: {', '.join(key.winners)} {verb} by the ranking key, and in "
+        f"{len(others)} of {len(attacked) - 1} other readings (an attack, average or weakest class) the lead goes to "
         f"{', '.join(leaders)}."
     )

@@ -53,9 +53,14 @@ def _reality(ranked: Sequence[Entry], places: Places) -> Fact | None:
     if places.standing(ranked[0]) is None or len(ranked) < 2:
         return None
     tied = [entry.record.method for entry in ranked[1:] if places.ties_with_first(entry)]
-    apart = len(ranked) - 1 - len(tied)
-    words = f"told apart from {count(apart, 'other')} of {len(ranked) - 1}"
-    return Fact(question="Is the lead real", answer="", words=f"{words}, not from {tied[0]}" if tied else words)
+    others = len(ranked) - 1
+    if not tied:
+        words = f"told apart from {'the other' if others == 1 else f'all {others} others'}"
+    elif len(tied) == others:
+        words = f"not told apart from {'the other' if others == 1 else f'any of {others} others'}"
+    else:
+        words = f"told apart from {others - len(tied)} of {count(others, 'other')}, not from {tied[0]}"
+    return Fact(question="Is the lead real", answer="", words=words)
 
 
 def _price(ranked: Sequence[Entry], condition: str, weakest: str) -> Fact | None:

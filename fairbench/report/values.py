@@ -57,6 +57,7 @@ def usual(classes: Sequence[str]) -> str:
     if not classes:
         return ""
     name, seeds = Counter(classes).most_common(1)[0]
+    name = f"class {name}" if name.isdigit() else name  # a bare digit among numbers would look like one of them
     return name if seeds == len(classes) else f"{name} {seeds}/{len(classes)}"
 
 

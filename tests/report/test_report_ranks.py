@@ -104,6 +104,6 @@ def test_the_first_glance_says_who_leads_whether_it_is_real_and_at_what_price(tm
     gains = [100 * (getattr(blocks[first], metric) - getattr(blocks[last], metric)) for metric in ("worst", "average")]
     assert f"Best for the weakest class{first} {100 * blocks[first].worst:.1f} % under AutoAttack" in words
     other = next(name for name in ("strong", "alike") if name != first)
-    assert f"Is the lead realtold apart from 1 other of 2, not from {other}" in words
+    assert f"Is the lead realtold apart from 1 of 2 others, not from {other}" in words
     price = f"{gains[0]:+.1f} weakest, {gains[1]:+.1f} average, 1.0 times the training"
     assert f"At what price, against weak{price}" in words

@@ -22,7 +22,7 @@ def agreement_figure(agreement: Agreement | None) -> Drawing | None:
     with canvas((size + 1.4, size)) as figure:
         axes = figure.subplots()
         draw_differences(axes, values, scale=1.0, write=_tau)
-        label_cells(axes, names, names, rotation=40)
+        label_cells(axes, names, names)
         label = f"Kendall's tau between the orders of {agreement.methods} methods by each pair of numbers."
         return Drawing(figure=figure, label=label, kind="square")
 

@@ -34,7 +34,7 @@ def class_heat_figure(entries: Sequence[Entry], condition: str) -> Drawing | Non
     with canvas((9.6, 1.4 + 0.24 * len(found))) as figure:
         axes = figure.subplots()
         draw_heat(axes, values[:, order], scale=100, write="{:.0f}".format if has_room else None)
-        label_cells(axes, [shorten(clean(entry.record.method), 30) for entry, _ in found], classes, rotation=40)
+        label_cells(axes, [shorten(clean(entry.record.method), 30) for entry, _ in found], classes)
         if not has_room:
             axes.set_xticks([])
             axes.set_xlabel("classes, from the one that is hardest for all to the easiest")

@@ -35,7 +35,7 @@ def confusion_figure(entry: Entry, baseline: Entry | None, condition: str) -> Dr
             draw_differences(panels[1], 100 * (shares - others), scale=30, write=_points)
             panels[1].set_title(shorten(f"minus {against}", 40), loc="left", fontsize=8.5)
         for panel in panels:
-            label_cells(panel, classes, classes, rotation=40)
+            label_cells(panel, classes, classes)
         label = f"Confusion of {method} under {condition_title(condition)}, percent of each class" + (
             f", and the difference from {against} in points." if others is not None else "."
         )

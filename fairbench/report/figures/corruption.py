@@ -27,7 +27,7 @@ def corruption_figure(entries: Sequence[Entry]) -> Drawing | None:
             values = np.array([[found[kind][metric] for kind in kinds] for _, found in rows])
             draw_heat(panel, 100 * values, scale=100, write="{:.0f}".format)
             names = [shorten(clean(entry.record.method), 26) for entry, _ in rows]
-            label_cells(panel, names, [shorten(clean(kind.replace("_", " ")), 18) for kind in kinds], rotation=40)
+            label_cells(panel, names, [shorten(clean(kind.replace("_", " ")), 18) for kind in kinds])
             panel.set_title(title, loc="left", fontsize=8.5)
         return Drawing(figure=figure, label="Accuracy in percent by method and type of corruption.")
 

@@ -11,6 +11,9 @@ from matplotlib.colors import ListedColormap
 from fairbench.report.scales import DIFFERENCE_LIGHT, HEAT_LIGHT, STEPS
 from fairbench.report.style import DIFFERENCE_INKS, HEAT_INKS, LIGHT
 
+_SHORT = 3
+"""So many characters fit below a cell without touching the next name."""
+
 
 def draw_heat(axes: Axes, values: np.ndarray, *, scale: float = 1.0, write: Callable[[float], str] | None) -> None:
     """Cells coloured from none to all.
@@ -31,8 +34,9 @@ def draw_differences(axes: Axes, values: np.ndarray, *, scale: float, write: Cal
     _draw(axes, values, steps, colours=DIFFERENCE_LIGHT.colours, inks=DIFFERENCE_INKS, write=write)
 
 
-def label_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], *, rotation: float = 0) -> None:
-    """Names of rows and columns."""
+def label_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Names of rows and columns, the latter aslant unless all are short."""
+    rotation = 40 if any(len(name) > _SHORT for name in columns) else 0
     axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
     axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=rotation, ha="right" if rotation else "center")
     axes.tick_params(axis="y", labelcolor=LIGHT["ink"])
