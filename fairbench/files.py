@@ -12,10 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from fairbench.errors import UsageError
-from fairbench.progress import Progress
 
 _TEMPORARY = ".part"
 _NUMBERS = re.compile(r"\[\n\s*([-+.\deE]+(?:,\n\s*[-+.\deE]+)*)\n\s*\]")
@@ -39,29 +36,6 @@ def replacing(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-
-
-@contextmanager
-def claimed(folder: Path, lock_name: str, progress: Progress) -> Iterator[Path]:
-    """The folder, made if need be, ours alone: a second process waits, and the lock dies with its owner.
-
-    Raises:
-        UsageError: if the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / lock_name)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            progress.say(f"waiting for another process that writes into {folder}")
-            lock.acquire()
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    try:
-        yield folder
-    finally:
-        lock.release()
 
 
 def cannot_write(path: Path, error: OSError) -> UsageError:

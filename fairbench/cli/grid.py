@@ -73,10 +73,11 @@ def merge(
     """Bring the finished runs of several machines together; nothing is overwritten, what differs is named."""
     from dataclasses import asdict
 
-    from fairbench.cli.output import print_json
+    from fairbench.cli.output import make_progress, print_json
     from fairbench.launch.merge import merge as merge_runs
 
-    merged = {str(source): merge_runs(source, out) for source in sources}
+    progress = make_progress()
+    merged = {str(source): merge_runs(source, out, progress=progress) for source in sources}
     conflicts = [conflict for each in merged.values() for conflict in each.conflicts]
     if as_json:
         print_json({source: asdict(each) for source, each in merged.items()})

@@ -25,7 +25,7 @@ from fairbench.evaluation.replicas import replicate
 from fairbench.evaluation.result import Evaluation, evaluation_of, predictions_of
 from fairbench.evaluation.runner import Runner, Shape
 from fairbench.evaluation.uploaded import UploadedExamples, read_uploaded, strongest_known, uploaded_condition
-from fairbench.files import claimed
+from fairbench.locks import claimed
 from fairbench.models import weights_sha256
 from fairbench.progress import Progress, Silent
 from fairbench.protocol.conditions import STRONGEST, UPLOADED, expand_conditions
@@ -124,7 +124,7 @@ def evaluate(
         image = to_unit(material.images[:1].to(place))
         probe(FixedShape(model, _PROBE_BATCH), image, material.num_classes)
         identity = _identity(model, material, eps, seed)
-        with claimed(Path(out), _LOCK_NAME, progress) if out is not None else nullcontext() as folder:
+        with claimed(Path(out), Path(out) / _LOCK_NAME, progress) if out is not None else nullcontext() as folder:
             journal = _journal(folder, identity, fresh=fresh)
             runner = Runner(
                 replicas=replicate(model, [place, *(torch.device(str(other)) for other in devices[1:])]),

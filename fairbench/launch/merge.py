@@ -11,7 +11,8 @@ from pathlib import Path
 from fairbench.errors import UsageError
 from fairbench.evaluation import read_record
 from fairbench.files import cannot_write, sha256_file
-from fairbench.launch.locks import held
+from fairbench.locks import claimed, lock_beside
+from fairbench.progress import Progress, Silent
 
 _COMPARED = ("config.json", "model.safetensors", "last.safetensors", "predictions.npz")
 """What must agree for two folders to hold the same result; records also hold times, which never agree."""
@@ -40,12 +41,13 @@ class Merged:
     conflicts: list[Conflict] = field(default_factory=list)
 
 
-def merge(source: Path, out: Path) -> Merged:
+def merge(source: Path, out: Path, *, progress: Progress | None = None) -> Merged:
     """Bring the finished cells of one folder of runs into another.
 
     Args:
         source: a folder of runs, left as it is.
         out: where they go.
+        progress: told if another process has to be waited for.
 
     Raises:
         UsageError: if the source holds no cell, one of its records is damaged, or ``out`` cannot be written.
@@ -63,7 +65,7 @@ def merge(source: Path, out: Path) -> Merged:
             continue
         read_record(folder)
         target = out / name
-        with held(target):
+        with claimed(target, lock_beside(target), progress or Silent()):
             if not target.exists():
                 _copy(folder, target)
                 merged.copied.append(name)

@@ -14,9 +14,9 @@ from fairbench.errors import UsageError
 from fairbench.evaluation import read_record, write_record
 from fairbench.files import read_json, write_json
 from fairbench.launch.cells import Cell
-from fairbench.launch.locks import held
 from fairbench.launch.recording import Training
 from fairbench.launch.work import START_OVER, CellWork
+from fairbench.locks import claimed, lock_beside
 from fairbench.progress import Progress, Silent
 from fairbench.protocol.conditions import expand_conditions
 from fairbench.protocol.record import Record
@@ -58,7 +58,7 @@ def run_cell(
         progress.say(f"{cell.written} seed {cell.seed}: already done")
         return finished
     work = CellWork(cell, load(cell.track.dataset), device, progress)
-    with _claimed(cell, fresh=fresh):
+    with _own_folder(cell, progress, fresh=fresh):
         record = work.record(work.train())
         write_record(record, cell.folder)
     return record
@@ -85,8 +85,9 @@ def train_cell(
         UsageError: if the folder belongs to another configuration or is damaged.
         WorkError: if training fails.
     """
-    with _claimed(cell, fresh=False):
-        return CellWork(cell, load(cell.track.dataset), device, progress or Silent(), save_seconds).train()
+    progress = progress or Silent()
+    with _own_folder(cell, progress, fresh=False):
+        return CellWork(cell, load(cell.track.dataset), device, progress, save_seconds).train()
 
 
 def _finished(cell: Cell) -> Record | None:
@@ -99,10 +100,10 @@ def _finished(cell: Cell) -> Record | None:
 
 
 @contextmanager
-def _claimed(cell: Cell, *, fresh: bool) -> Iterator[None]:
+def _own_folder(cell: Cell, progress: Progress, *, fresh: bool) -> Iterator[None]:
     """The cell's folder, held against other processes, with its configuration in place."""
     folder = cell.folder
-    with held(folder):
+    with claimed(folder, lock_beside(folder), progress):
         if fresh and folder.exists():
             shutil.rmtree(folder)
         if (folder / "config.json").exists():

@@ -13,7 +13,7 @@ from fairbench.errors import UsageError
 from fairbench.files import read_json, write_json
 from fairbench.launch.failures import FAILURE_NAME, read_failure
 from fairbench.launch.grid import Job
-from fairbench.launch.locks import is_held
+from fairbench.locks import is_claimed, lock_beside
 from fairbench.protocol.schema import Schema, validated
 
 _GRIDS = ".grids"
@@ -137,10 +137,10 @@ def _status(out: Path, planned: Planned) -> CellStatus:
 def _state(folder: Path, planned: Planned) -> State:
     if (folder / ("training.json" if planned.only_train else "record.json")).exists():
         return State.DONE
-    if not folder.exists():
-        return State.RUNNING if is_held(folder) else State.WAITING
-    if is_held(folder):
+    if is_claimed(lock_beside(folder)):
         return State.RUNNING
+    if not folder.exists():
+        return State.WAITING
     return State.FAILED if (folder / FAILURE_NAME).exists() else State.INTERRUPTED
 
 

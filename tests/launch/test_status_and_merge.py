@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +11,10 @@ from grids import contents, quick_cells
 from fairbench.errors import UsageError
 from fairbench.launch.failures import record_failure
 from fairbench.launch.grid import Surroundings, jobs_of, run_in_turn
-from fairbench.launch.locks import held, is_held
 from fairbench.launch.merge import merge
 from fairbench.launch.pool import Failure
 from fairbench.launch.status import Planned, State, planned_cells, statuses, write_grid
+from fairbench.locks import claimed, lock_beside
 from fairbench.progress import Silent
 
 
@@ -46,7 +44,8 @@ def test_each_state_is_told_from_the_files(finished, tmp_path):
         (by_method[method].folder / "config.json").write_text("{}")
     (by_method["cfa"].folder / "log.jsonl").write_text("{}\n")
     record_failure(by_method["frl"], Failure(message="the loss became nan"))
-    with held(by_method["faal"].folder):
+    faal = by_method["faal"].folder
+    with claimed(faal, lock_beside(faal), Silent()):
         assert states(out) == {
             "pgd_at": "done",
             "trades": "done",
@@ -76,27 +75,6 @@ def test_cells_that_were_run_alone_are_told_too(finished):
 def test_a_folder_without_grids_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no grid was started"):
         planned_cells(tmp_path)
-
-
-def test_a_lock_dies_with_its_owner(tmp_path):
-    folder = tmp_path / "method" / "seed0"
-    script = f"""
-import time
-from pathlib import Path
-from fairbench.launch.locks import held
-
-with held(Path({str(folder)!r})):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-    assert owner.stdout is not None
-    owner.stdout.readline()
-    assert is_held(folder)
-    owner.kill()
-    owner.wait()
-    owner.stdout.close()
-    assert not is_held(folder)
 
 
 def test_a_thousand_cells_are_told_apart(tmp_path):

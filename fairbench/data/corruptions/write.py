@@ -25,7 +25,8 @@ from fairbench.data.corruptions.manifest import (
 )
 from fairbench.data.dataset import Dataset
 from fairbench.errors import UsageError, unknown_name
-from fairbench.files import claimed, replacing, sha256_file
+from fairbench.files import replacing, sha256_file
+from fairbench.locks import claimed
 from fairbench.progress import Bar, Progress, Silent
 from fairbench.protocol.corruptions import CORRUPTIONS, SEVERITIES
 
@@ -75,7 +76,7 @@ def write_corrupted(
         image_shape=list(images.shape[1:]),
         seed=seed,
     )
-    with claimed(folder, _LOCK_NAME, progress), ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with claimed(folder, folder / _LOCK_NAME, progress), ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         manifest = _begun(folder, wanted, fresh=fresh)
         missing = [name for name in types if not is_whole(folder, f"{name}.npy", manifest)]
         if not is_whole(folder, LABELS_NAME, manifest):
