@@ -84,13 +84,14 @@ def merge(
     else:
         for source, each in merged.items():
             typer.echo(
-                f"{source}: {len(each.copied)} copied, {len(each.present)} already here, "
+                f"{source}: {len(each.copied)} copied, {len(each.extended)} with more conditions, "
+                f"{len(each.present)} already here, "
                 f"{len(each.unfinished)} not finished there, {len(each.conflicts)} in conflict"
             )
         for conflict in conflicts:
             typer.echo(
-                f"conflict: {conflict.cell}: {conflict.file} is {conflict.here[:12]} here and {conflict.there[:12]} "
-                "there; keep one of the two folders",
+                f"conflict: {conflict.cell}: {conflict.file} has {conflict.here[:64]} here and {conflict.there[:64]} "
+                f"there; {conflict.cure}",
                 err=True,
             )
     if conflicts:

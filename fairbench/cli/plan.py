@@ -74,7 +74,7 @@ def _for_programs(plan: GridPlan) -> dict[str, object]:
                 "method": each.job.cell.written,
                 "seed": each.job.cell.seed,
                 "folder": each.job.key,
-                "done": each.done,
+                "done": each.cost is None,
                 "training_seconds": each.cost.training if each.cost else 0.0,
                 "evaluation_seconds": each.cost.evaluation if each.cost and not each.job.only_train else 0.0,
             }
@@ -91,7 +91,7 @@ def _print(plan: GridPlan) -> None:
     from fairbench.cli.output import print_table
 
     print_table(["track", "method", "seed", "training", "evaluation", "note"], [_row(each) for each in plan.jobs])
-    left = sum(not each.done for each in plan.jobs)
+    left = sum(each.cost is not None for each in plan.jobs)
     typer.echo(
         f"{left} of {len(plan.jobs)} cells to do: about {_duration(plan.device_seconds)} of computing, "
         f"{_duration(plan.wall_seconds)} from start to end with {plan.workers} at a time, "

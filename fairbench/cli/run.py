@@ -155,6 +155,7 @@ def _report_failures(grid: Sequence[Job], outcome: Outcome, surroundings: Surrou
 
 def _print_plan(cells: list[Cell], *, as_json: bool) -> None:
     from fairbench.cli.output import print_json, print_table
+    from fairbench.launch.done import is_done
 
     rows = [
         {
@@ -165,7 +166,7 @@ def _print_plan(cells: list[Cell], *, as_json: bool) -> None:
             "seed": cell.seed,
             "epochs": cell.track.schedule.epochs if cell.composition else 0,
             "folder": str(cell.folder),
-            "done": (cell.folder / "record.json").exists(),
+            "done": is_done(cell.folder, cell.conditions, only_train=False),
         }
         for cell in cells
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from fairbench.launch.recording import data_record, model_record
 from fairbench.launch.subjects import Audit, Subject, subject_of
 from fairbench.models import weights_sha256
 from fairbench.progress import Progress, Silent
-from fairbench.protocol.conditions import check_conditions
+from fairbench.protocol.conditions import battery_departure, check_conditions, is_battery_departure
 from fairbench.protocol.ledger import SelectionLedger
 from fairbench.protocol.record import ConditionRecord, DataRecord, Record
+from fairbench.protocol.track import load_track
 
 __all__ = ["Audit", "audit"]
 
@@ -80,6 +82,14 @@ def _ledger(run: Record | None) -> SelectionLedger:
     return before.model_copy(update={"test_evaluations": before.test_evaluations + 1})
 
 
+def _still_departing(subject: Subject, conditions: Collection[str]) -> list[str]:
+    """What departs from the track; a run that lacked conditions of its battery may have them now."""
+    lines = [line for line in subject.departures if not is_battery_departure(line)]
+    if len(lines) < len(subject.departures) and subject.track is not None:
+        lines += battery_departure(load_track(subject.track).battery.conditions, conditions)
+    return lines
+
+
 def _record(
     subject: Subject,
     dataset: Dataset,
@@ -88,9 +98,10 @@ def _record(
     device: torch.device,
 ) -> Record:
     model = model_record(subject.architecture, network, weights_sha256(network))
+    departures = _still_departing(subject, conditions)
     common = {
-        "protocol": "modified" if subject.departures else "standard",
-        "departures": subject.departures,
+        "protocol": "modified" if departures else "standard",
+        "departures": departures,
         "epsilon": subject.epsilon,
         "data": _data(subject, dataset),
         "model": model.model_copy(update={"file_sha256": subject.file_sha256}),

@@ -15,7 +15,7 @@ from pydantic import Field
 from fairbench.compose import Composition, compose, track_defaults
 from fairbench.errors import UsageError
 from fairbench.launch.bases import BASE_SEED, SCRATCH, Start, find_start, is_shipped, shipped_base
-from fairbench.launch.overrides import changed_track
+from fairbench.launch.overrides import changed_track, departures_between
 from fairbench.launch.teachers import Teacher, check_all_used, find_teachers, teacher_label
 from fairbench.protocol.schema import Schema
 from fairbench.protocol.track import Augmentation, Schedule, Track, load_track
@@ -49,7 +49,9 @@ class Cell:
     composition: Composition | None
     """None for a base that is evaluated as it is."""
     track: Track
-    """with all changes in place."""
+    """with all changes in place but those of the conditions."""
+    conditions: tuple[str, ...]
+    """to be evaluated; more can be asked of the same cell later."""
     start: Start
     seed: int
     departures: tuple[str, ...]
@@ -61,7 +63,7 @@ class Cell:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The fully resolved configuration, ready for JSON."""
+        """The fully resolved configuration, ready for JSON; the conditions in it are those of the track."""
         composition = self.composition
         taught = {"teacher": teacher_label(self.teachers), "teacher_sha256": {t.role: t.sha256 for t in self.teachers}}
         return {
@@ -124,12 +126,13 @@ def _cell(request: Request, track: Track, written: str, seed: int) -> Cell:
     published = track.model_copy(update=own)
     if start.is_foreign:
         published, _ = changed_track(published, {"selection.rule": "last"}, place="foreign start")
-    changed, departures = _with_changes(request, published)
+    changed, departures, conditions = _with_changes(request, published)
     teachers = find_teachers(composition.written, composition.needs, request.teachers, track, find_base=made.base)
     return Cell(
         written=composition.written,
         composition=composition,
         track=changed,
+        conditions=conditions,
         start=start,
         seed=seed,
         departures=tuple(departures),
@@ -145,12 +148,13 @@ def _base_cell(request: Request, track: Track, written: str) -> Cell:
         raise UsageError(f"track {track.name} has no base {name!r}; it has: {', '.join(track.bases) or 'none'}")
     made = _Made(request, track)
     start = find_start(name, track, find_base=made.base)
-    changed, departures = _with_changes(request, track)
+    changed, departures, conditions = _with_changes(request, track)
     seed = start.card.seed if start.card else BASE_SEED
     return Cell(
         written=written,
         composition=None,
         track=changed,
+        conditions=conditions,
         start=start,
         seed=seed,
         departures=tuple(departures),
@@ -184,12 +188,16 @@ def _narrowed(request: Request, track: Track, written: str, seed: int, teachers:
     )
 
 
-def _with_changes(request: Request, track: Track) -> tuple[Track, list[str]]:
-    changed, departures = changed_track(track, request.overrides, place="--set")
+def _with_changes(request: Request, track: Track) -> tuple[Track, list[str], tuple[str, ...]]:
+    """The track as it is asked for, what departs in it, and the conditions, which name no other cell."""
+    asked, _ = changed_track(track, request.overrides, place="--set")
+    battery = asked.battery.model_copy(update={"conditions": track.battery.conditions})
+    changed = asked.model_copy(update={"battery": battery})
+    departures = departures_between(track, changed)
     if request.dataset and request.dataset != track.dataset:
         departures.append(f"dataset = {request.dataset} instead of {track.dataset}")
         changed = changed.model_copy(update={"dataset": request.dataset})
-    return changed, departures
+    return changed, departures, tuple(asked.battery.conditions)
 
 
 def _schedule(composition: Composition, track: Track, start: Start) -> Schedule:

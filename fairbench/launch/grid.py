@@ -14,6 +14,7 @@ import torch
 from fairbench.errors import FairbenchError, WorkError
 from fairbench.launch.cells import Cell, Request, resolve
 from fairbench.launch.device import compute_deterministically
+from fairbench.launch.done import is_done
 from fairbench.launch.failures import clear_failure, record_failure
 from fairbench.launch.pool import Failure, Outcome, Place, Task, Watcher, run_tasks
 from fairbench.launch.run import LoadData, data_loader, run_cell, train_cell
@@ -39,6 +40,11 @@ class Job:
     def key(self) -> str:
         """Two jobs are the same if they fill the same folder."""
         return str(self.cell.folder)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return is_done(self.cell.folder, self.cell.conditions, only_train=self.only_train)
 
     @property
     def title(self) -> str:

@@ -8,14 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fairbench.errors import UsageError
-from fairbench.evaluation import read_record
-from fairbench.files import cannot_write, sha256_file
+from fairbench.evaluation import read_predictions, read_record
+from fairbench.evaluation.journal import JOURNAL_NAME
+from fairbench.evaluation.predictions import PREDICTIONS_NAME
+from fairbench.evaluation.records import RECORD_NAME
+from fairbench.files import cannot_write, replacing, sha256_file
 from fairbench.locks import claimed, lock_beside
 from fairbench.progress import Progress, Silent
 
-_COMPARED = ("config.json", "model.safetensors", "last.safetensors", "predictions.npz")
-"""What must agree for two folders to hold the same result; records also hold times, which never agree."""
+_COMPARED = ("config.json", "model.safetensors", "last.safetensors")
+"""What must agree for two folders to hold the same cell."""
+_PARTS = ("", "last")
+_EVALUATED = tuple(Path(part) / name for part in _PARTS for name in (JOURNAL_NAME, PREDICTIONS_NAME))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +35,7 @@ class Conflict:
     here: str
     """sha256, or what is there instead."""
     there: str
+    cure: str = "keep one of the two folders"
 
 
 @dataclass
@@ -35,7 +44,9 @@ class Merged:
 
     copied: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
-    """already there, with the same files."""
+    """already there, with the same answers."""
+    extended: list[str] = field(default_factory=list)
+    """already there, with fewer conditions; now with all."""
     unfinished: list[str] = field(default_factory=list)
     """not finished in their source; left there."""
     conflicts: list[Conflict] = field(default_factory=list)
@@ -60,20 +71,27 @@ def merge(source: Path, out: Path, *, progress: Progress | None = None) -> Merge
     merged = Merged()
     for folder in folders:
         name = folder.relative_to(source).as_posix()
-        if not (folder / "record.json").exists():
+        if not (folder / RECORD_NAME).exists():
             merged.unfinished.append(name)
             continue
         read_record(folder)
         target = out / name
         with claimed(target, lock_beside(target), progress or Silent()):
-            if not target.exists():
-                _copy(folder, target)
-                merged.copied.append(name)
-            elif conflict := _difference(name, target, folder):
-                merged.conflicts.append(conflict)
-            else:
-                merged.present.append(name)
+            _bring(name, folder, target, merged)
     return merged
+
+
+def _bring(name: str, folder: Path, target: Path, merged: Merged) -> None:
+    if not target.exists():
+        _copy(folder, target)
+        merged.copied.append(name)
+    elif conflict := _difference(name, target, folder):
+        merged.conflicts.append(conflict)
+    elif _answers(folder).keys() <= _answers(target).keys():
+        merged.present.append(name)
+    else:
+        _extend(target, folder)
+        merged.extended.append(name)
 
 
 def _cells(source: Path) -> Iterator[Path]:
@@ -96,12 +114,44 @@ def _links(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if (Path(folder) / name).is_symlink()]
 
 
+def _extend(target: Path, folder: Path) -> None:
+    """The answers of the folder, which hold those of the target; its record comes last, when they are there."""
+    for file in (*_EVALUATED, Path(RECORD_NAME)):
+        if (folder / file).is_file():
+            with replacing(target / file) as temporary:
+                shutil.copyfile(folder / file, temporary)
+
+
 def _difference(name: str, here: Path, there: Path) -> Conflict | None:
     for file in _COMPARED:
         ours, theirs = _hash(here / file), _hash(there / file)
         if ours != theirs:
             return Conflict(cell=name, file=file, here=ours, there=theirs)
+    answers_here, answers_there = _answers(here), _answers(there)
+    if any(not np.array_equal(answers_here[key], answers_there[key]) for key in answers_here.keys() & answers_there):
+        hashes = [_hash(folder / PREDICTIONS_NAME) for folder in (here, there)]
+        return Conflict(cell=name, file=PREDICTIONS_NAME, here=hashes[0], there=hashes[1])
+    only_here, only_there = answers_here.keys() - answers_there, answers_there.keys() - answers_here
+    if only_here and only_there:
+        return Conflict(
+            cell=name,
+            file=PREDICTIONS_NAME,
+            here=", ".join(sorted(only_here)),
+            there=", ".join(sorted(only_there)),
+            cure="evaluate the conditions of both in one of the two folders",
+        )
     return None
+
+
+def _answers(folder: Path) -> dict[str, NDArray[np.int16]]:
+    """What was answered under each condition, by the selected weights and by the last ones."""
+    found = {}
+    for part in _PARTS:
+        if (path := folder / part / PREDICTIONS_NAME).is_file():
+            predictions = read_predictions(path)
+            found |= {" ".join((part, name)).strip(): answers for name, answers in predictions.by_condition.items()}
+            found[f"{part} labels".strip()] = predictions.labels
+    return found
 
 
 def _hash(path: Path) -> str:

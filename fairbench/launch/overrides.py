@@ -56,10 +56,14 @@ def changed_track(track: Track, values: Mapping[str, Any], *, place: str) -> tup
         section = values_of_track if len(path) == 1 else values_of_track[path[0]]
         section[path[-1]] = _parsed(key, value, place)
     changed = validated(Track, values_of_track, place=place)
-    # Sorted, so that the order on the command line names no other configuration.
-    before_and_after = [(path, _at(track, path), _at(changed, path)) for path in sorted(paths)]
-    departures = [f"{'.'.join(path)} = {new} instead of {old}" for path, old, new in before_and_after if new != old]
-    return changed, departures
+    return changed, departures_between(track, changed)
+
+
+def departures_between(before: Track, after: Track) -> list[str]:
+    """One line for each value that ``--set`` can change and that differs, in the order of their names."""
+    paths = [(name,) for name in _WHOLE] + [(section, field) for section in _SECTIONS for field in _fields(section)]
+    values = [(".".join(path), _at(before, path), _at(after, path)) for path in sorted(paths)]
+    return [f"{name} = {new} instead of {old}" for name, old, new in values if new != old]
 
 
 def _parsed(key: str, value: Any, place: str) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from fairbench.launch.done import is_trained, recorded_conditions
 from fairbench.launch.grid import Job
 from fairbench.launch.probe import Cost, probe
 from fairbench.launch.run import LoadData
@@ -21,13 +22,12 @@ class PlannedJob:
     """A job with its price."""
 
     job: Job
-    done: bool
     cost: Cost | None
-    """None if it is done."""
+    """what is left to pay; None if it is done."""
 
     @property
     def seconds(self) -> float:
-        """What is left to pay; a start that nobody evaluates costs its training alone."""
+        """What is left; a start that nobody evaluates costs its training alone."""
         if self.cost is None:
             return 0.0
         return self.cost.training if self.job.only_train else self.cost.seconds
@@ -52,7 +52,7 @@ class GridPlan:
 
     @property
     def disk_bytes(self) -> int:
-        """What will be written and stay."""
+        """Of all cells together."""
         return sum(job.cost.disk_bytes for job in self.jobs if job.cost)
 
 
@@ -67,10 +67,13 @@ def plan_grid(jobs: Sequence[Job], workers: int, measure: Measure) -> GridPlan:
     costs: dict[str, Cost] = {}
     planned = []
     for job in jobs:
-        done = (job.cell.folder / ("training.json" if job.only_train else "record.json")).exists()
-        if not done and job.cell.config_sha256 not in costs:
-            costs[job.cell.config_sha256] = measure(job)
-        planned.append(PlannedJob(job=job, done=done, cost=None if done else costs[job.cell.config_sha256]))
+        cell, cost = job.cell, None
+        if not job.is_done:
+            if cell.config_sha256 not in costs:
+                costs[cell.config_sha256] = measure(job)
+            evaluated = recorded_conditions(cell.folder) or ()
+            cost = costs[cell.config_sha256].left(trained=is_trained(cell.folder), evaluated=evaluated)
+        planned.append(PlannedJob(job=job, cost=cost))
     return GridPlan(jobs=planned, workers=workers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +36,11 @@ class Cost:
     epoch: float
     epochs: int
     conditions: dict[str, float]
-    last: float
+    last: dict[str, float]
     """the cheap conditions on the last weights, where those are not the selected ones."""
-    disk_bytes: int
+    weights_bytes: int
+    answers_bytes: int
+    """of each condition."""
     note: str = ""
 
     @property
@@ -48,12 +51,31 @@ class Cost:
     @property
     def evaluation(self) -> float:
         """The whole battery."""
-        return sum(self.conditions.values()) + self.last
+        return sum(self.conditions.values()) + sum(self.last.values())
+
+    @property
+    def disk_bytes(self) -> int:
+        """What will be written and stay."""
+        return self.weights_bytes + len(self.conditions) * self.answers_bytes
 
     @property
     def seconds(self) -> float:
         """The whole cell."""
         return self.training + self.evaluation
+
+    def left(self, *, trained: bool, evaluated: Collection[str]) -> Cost:
+        """What is left to pay when some of it is done.
+
+        Args:
+            trained: whether the weights are there.
+            evaluated: conditions that are there.
+        """
+        kept = {"start": 0.0, "epoch": 0.0, "weights_bytes": 0} if trained else {}
+        missing = {
+            field: {name: seconds for name, seconds in getattr(self, field).items() if name not in evaluated}
+            for field in ("conditions", "last")
+        }
+        return dataclasses.replace(self, **kept, **missing)
 
 
 def probe(cell: Cell, dataset: Dataset, device: torch.device, progress: Progress | None = None) -> Cost:
@@ -93,14 +115,15 @@ def probe(cell: Cell, dataset: Dataset, device: torch.device, progress: Progress
         conditions, note = _conditions(work)
         bar.advance()
     epoch = step * _steps_per_epoch(cell, dataset) + overhead / held_out_share
-    cheap = sum(conditions.get(name, 0.0) for name in CHEAP_CONDITIONS) if cell.composition else 0.0
+    cheap = {name: conditions[name] for name in CHEAP_CONDITIONS if name in conditions} if cell.composition else {}
     return Cost(
         start=start,
         epoch=epoch,
         epochs=cell.track.schedule.epochs if cell.composition else 0,
         conditions=conditions,
         last=cheap,
-        disk_bytes=_disk_bytes(work, dataset, len(conditions)),
+        weights_bytes=2 * sum(tensor.nbytes for tensor in work.network().state_dict().values()),
+        answers_bytes=len(dataset.test),
         note=note,
     )
 
@@ -156,7 +179,7 @@ def _conditions(work: CellWork) -> tuple[dict[str, float], str]:
     measured = evaluate(
         network,
         few,
-        attacks=battery.conditions,
+        attacks=cell.conditions,
         eps=cell.track.epsilon,
         num_classes=dataset.num_classes,
         seed=battery.seed,
@@ -181,9 +204,3 @@ def _robust_network(work: CellWork) -> tuple[nn.Module, str]:
             load_weights(network, path)
             return network, ""
     return network, "attacks measured on random weights, which fall at once: expect them to take longer"
-
-
-def _disk_bytes(work: CellWork, dataset: Dataset, conditions: int) -> int:
-    """Selected and last weights, and what every test image was answered."""
-    weights = sum(tensor.nbytes for tensor in work.network().state_dict().values())
-    return 2 * weights + conditions * len(dataset.test)

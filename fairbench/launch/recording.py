@@ -11,6 +11,7 @@ from fairbench.data import Dataset, training_splits
 from fairbench.evaluation import Evaluation, environment
 from fairbench.files import sha256_file
 from fairbench.launch.cells import Cell
+from fairbench.protocol.conditions import battery_departure
 from fairbench.protocol.ledger import BoughtGain, SelectionLedger
 from fairbench.protocol.masking import MaskingVerdict
 from fairbench.protocol.record import DataRecord, LastRecord, ModelRecord, Record, TrainingRecord
@@ -72,9 +73,10 @@ def make_record(
         masking: what the probes for masked gradients found.
     """
     entry = cell.composition.entry if cell.composition else None
+    departures = [*cell.departures, *battery_departure(cell.track.battery.conditions, selected.conditions)]
     return Record(
-        protocol="modified" if cell.departures else "standard",
-        departures=list(cell.departures),
+        protocol="modified" if departures else "standard",
+        departures=departures,
         method=cell.written,
         title=entry.title if entry else f"{cell.start.name}, the base as it is",
         paper=entry.paper if entry else None,

@@ -12,13 +12,14 @@ import torch
 from fairbench.data import Dataset, load_dataset
 from fairbench.errors import UsageError
 from fairbench.evaluation import read_record, write_record
+from fairbench.evaluation.records import RECORD_NAME
 from fairbench.files import read_json, write_json
 from fairbench.launch.cells import Cell
 from fairbench.launch.recording import Training
 from fairbench.launch.work import START_OVER, CellWork
 from fairbench.locks import claimed, lock_beside
 from fairbench.progress import Progress, Silent
-from fairbench.protocol.conditions import expand_conditions
+from fairbench.protocol.conditions import lacking
 from fairbench.protocol.record import Record
 from fairbench.training.trainer import SAVE_SECONDS
 
@@ -40,7 +41,7 @@ def data_loader(data_dir: Path | None) -> LoadData:
 def run_cell(
     cell: Cell, load: LoadData, device: torch.device, *, fresh: bool = False, progress: Progress | None = None
 ) -> Record:
-    """Bring a cell to its end; what is finished is not done again.
+    """Bring a cell to its end; what is finished is not done again, and conditions of before stay in its record.
 
     Args:
         cell: what to run.
@@ -59,7 +60,8 @@ def run_cell(
         return finished
     work = CellWork(cell, load(cell.track.dataset), device, progress)
     with _own_folder(cell, progress, fresh=fresh):
-        record = work.record(work.train())
+        # Whoever had the folder before may have done it all.
+        record = _finished(cell) or work.record(work.train())
         write_record(record, cell.folder)
     return record
 
@@ -91,12 +93,12 @@ def train_cell(
 
 
 def _finished(cell: Cell) -> Record | None:
-    path = cell.folder / "record.json"
+    path = cell.folder / RECORD_NAME
     if not path.exists():
         return None
     _check_config(cell)
     record = read_record(path)
-    return record if set(expand_conditions(cell.track.battery.conditions)) <= set(record.conditions) else None
+    return None if lacking(cell.conditions, record.conditions) else record
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from typing import Any
 
 from fairbench.errors import UsageError, WorkError
 from fairbench.launch.cells import Request, resolve
-from fairbench.launch.failures import FAILURE_NAME, record_failure
+from fairbench.launch.done import is_trained
+from fairbench.launch.failures import FAILURE_NAME, clear_failure, record_failure
 from fairbench.launch.grid import Job, Surroundings, failure_of, payload_of, work_on_cell
 from fairbench.launch.worker import Context
 from fairbench.progress import Silent
@@ -111,7 +112,7 @@ class CellJob:
 
     def _wait(self) -> None:
         for folder in map(Path, self.waits_for):
-            while not (folder / "training.json").exists():
+            while not is_trained(folder):
                 if (folder / FAILURE_NAME).exists():
                     raise WorkError(f"what it needs failed: {folder}")
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -139,11 +140,11 @@ def submit(
         raise UsageError("--fresh cannot go with --launcher slurm: remove the folders of those cells first")
     settings = surroundings.as_json() | {"device": device, "threads": None}
     ids: dict[str, str] = {}
-    for wave in _waves([job for job in jobs if not _is_done(job)]):
+    for wave in _waves([job for job in jobs if not job.is_done]):
         executor = _executor(options, folder, after=[ids[key] for job in wave for key in _needs(job) if key in ids])
         calls = [CellJob(payload=payload_of(job), settings=settings, waits_for=_needs(job)) for job in wave]
         for job in wave:
-            (job.cell.folder / FAILURE_NAME).unlink(missing_ok=True)
+            clear_failure(job.cell)
         submitted = executor.submit_array(calls)
         ids |= {job.key: handle.job_id for job, handle in zip(wave, submitted, strict=True)}
     return ids
@@ -151,10 +152,6 @@ def submit(
 
 def _needs(job: Job) -> tuple[str, ...]:
     return tuple(str(need.folder) for need in job.cell.needs)
-
-
-def _is_done(job: Job) -> bool:
-    return (job.cell.folder / ("training.json" if job.only_train else "record.json")).exists()
 
 
 def _waves(jobs: Sequence[Job]) -> list[list[Job]]:

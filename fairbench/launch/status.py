@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from pydantic import Field
+
 from fairbench.errors import UsageError
+from fairbench.evaluation.records import RECORD_NAME
 from fairbench.files import read_json, write_json
+from fairbench.launch.done import is_done, is_trained
 from fairbench.launch.failures import FAILURE_NAME, read_failure
 from fairbench.launch.grid import Job
 from fairbench.locks import is_claimed, lock_beside
@@ -39,6 +43,8 @@ class Planned(Schema):
     """relative to the folder of the runs."""
     epochs: int
     only_train: bool = False
+    conditions: list[str] = Field(default_factory=list)
+    """that its record must hold."""
 
 
 class _Grid(Schema):
@@ -67,6 +73,7 @@ def write_grid(jobs: Sequence[Job], out: Path) -> Path:
             folder=job.cell.folder.relative_to(out).as_posix(),
             epochs=job.cell.track.schedule.epochs if job.cell.composition else 0,
             only_train=job.only_train,
+            conditions=list(job.cell.conditions),
         )
         for job in jobs
     ]
@@ -87,8 +94,7 @@ def planned_cells(out: Path) -> list[Planned]:
     cells: dict[str, Planned] = {}
     for path in sorted((out / _GRIDS).glob("*.json")):
         for cell in validated(_Grid, read_json(path, cure="remove it"), place=str(path)).cells:
-            if cell.folder not in cells or not cell.only_train:
-                cells[cell.folder] = cell
+            cells[cell.folder] = _joined(cells.get(cell.folder, cell), cell)
     for path in sorted(out.glob("*/*/seed*/config.json")):
         folder = path.parent.relative_to(out).as_posix()
         if folder not in cells:
@@ -96,6 +102,13 @@ def planned_cells(out: Path) -> list[Planned]:
     if not cells:
         raise UsageError(f"no grid was started in {out}; start one with fairbench run, or name its folder with --runs")
     return sorted(cells.values(), key=lambda cell: (cell.track, cell.folder))
+
+
+def _joined(first: Planned, second: Planned) -> Planned:
+    """A cell that was asked for twice: it is evaluated if either says so, under the conditions of both."""
+    if first.only_train != second.only_train:
+        return second if first.only_train else first
+    return first.model_copy(update={"conditions": list(dict.fromkeys([*first.conditions, *second.conditions]))})
 
 
 def _from_its_folder(path: Path, folder: str) -> Planned:
@@ -127,21 +140,21 @@ def _status(out: Path, planned: Planned) -> CellStatus:
         epoch = planned.epochs
     elif state is not State.WAITING:
         epoch = _lines(folder / "log.jsonl")
-        trained = (folder / "training.json").exists()
-        doing = "evaluating" if trained else "training"
+        doing = "evaluating" if is_trained(folder) else "training"
     if state is State.FAILED and (failure := read_failure(folder)):
         doing = failure.message
     return CellStatus(planned=planned, state=state, epoch=epoch, doing=doing)
 
 
 def _state(folder: Path, planned: Planned) -> State:
-    if (folder / ("training.json" if planned.only_train else "record.json")).exists():
+    if is_done(folder, planned.conditions, only_train=planned.only_train):
         return State.DONE
     if is_claimed(lock_beside(folder)):
         return State.RUNNING
-    if not folder.exists():
-        return State.WAITING
-    return State.FAILED if (folder / FAILURE_NAME).exists() else State.INTERRUPTED
+    if (folder / FAILURE_NAME).exists():
+        return State.FAILED
+    # A record without some of the conditions: it was whole until more were asked for.
+    return State.WAITING if not folder.exists() or (folder / RECORD_NAME).exists() else State.INTERRUPTED
 
 
 def _lines(path: Path) -> int:

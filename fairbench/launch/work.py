@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fairbench.data.dataset import test_split_closed
 from fairbench.evaluation import Evaluation, evaluate, masking_of
 from fairbench.files import read_json, write_json
 from fairbench.launch.cells import Cell
+from fairbench.launch.done import TRAINING_NAME
 from fairbench.launch.peek import bought_gain, judge_for
 from fairbench.launch.recording import Training, make_record
 from fairbench.launch.teachers import load_teacher
@@ -53,7 +55,7 @@ class CellWork:
     def train(self) -> Training:
         """Train unless it is done; how it went."""
         cell = self.cell
-        path = cell.folder / "training.json"
+        path = cell.folder / TRAINING_NAME
         if path.exists():
             return validated(Training, read_json(path, cure=START_OVER), place=str(path))
         if cell.composition is None:
@@ -98,7 +100,7 @@ class CellWork:
     def _selected_epoch_of_start(self) -> int:
         start = self.cell.start
         if start.trained_by and start.path:
-            path = start.path.with_name("training.json")
+            path = start.path.with_name(TRAINING_NAME)
             return validated(Training, read_json(path, cure=START_OVER), place=str(path)).selected_epoch
         return start.card.selected_epoch if start.card else 0
 
@@ -116,7 +118,7 @@ class CellWork:
         is_base = cell.composition is None
         weights_file = (is_base and cell.start.path) or cell.folder / "model.safetensors"
         load_weights(network, weights_file, normalisation=cell.start.normalisation)
-        selected = self._battery(network, cell.track.battery.conditions, cell.folder)
+        selected = self._battery(network, cell.conditions, cell.folder)
         masking = masking_of(network, self.dataset, selected, progress=self.progress)
         weights = weights_sha256(network)
         last = None if is_base else self._last(network, training, selected, weights)
@@ -145,7 +147,7 @@ class CellWork:
             compute=track.compute,
         )
 
-    def _battery(self, network: nn.Module, conditions: list[str], out: Path) -> Evaluation:
+    def _battery(self, network: nn.Module, conditions: Sequence[str], out: Path) -> Evaluation:
         battery = self.cell.track.battery
         return evaluate(
             network,
@@ -163,7 +165,7 @@ class CellWork:
     def _last(self, network: nn.Module, training: Training, selected: Evaluation, weights: str) -> LastRecord:
         load_weights(network, self.cell.folder / "last.safetensors")
         last_weights = weights_sha256(network)
-        cheap = [name for name in CHEAP_CONDITIONS if name in self.cell.track.battery.conditions]
+        cheap = [name for name in CHEAP_CONDITIONS if name in selected.conditions]
         if last_weights == weights:
             conditions = {name: selected.conditions[name] for name in cheap}
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from fairbench.errors import UsageError, unknown_name
 from fairbench.extensions import ATTACKS, extensions
@@ -26,6 +26,7 @@ UPLOADED, STRONGEST = "external", "strongest"
 """Adversarial examples that somebody uploaded, and image by image the worst of these and of all attacks at the track's
 epsilon. They come with a file, never by name."""
 
+_LACKING = "battery.conditions lack"
 _FOREIGN_NAME = "[a-z][a-z0-9_]{0,31}"
 
 CHEAP_CONDITIONS = ("clean", "pgd20", "cw20")
@@ -71,6 +72,26 @@ def expand_conditions(names: Sequence[str]) -> list[str]:
     checked = check_conditions(names)
     wanted = {cell for name in checked if is_corruption(name) for cell in corruption_cells(name)}
     return in_order([*(name for name in checked if not is_corruption(name)), *wanted])
+
+
+def lacking(asked: Iterable[str], present: Collection[str]) -> list[str]:
+    """Those of the names that stand for a condition which is not there, as they were asked.
+
+    >>> lacking(["clean", "aa", "corruptions.fog"], ["clean", "corruptions.fog.1"])
+    ['aa', 'corruptions.fog']
+    """
+    return [name for name in asked if not {*(corruption_cells(name) if is_corruption(name) else [name])} <= {*present}]
+
+
+def battery_departure(asked: Iterable[str], present: Collection[str]) -> list[str]:
+    """What departs from a track whose battery is not run whole, one line; none for one that has more conditions."""
+    names = lacking(asked, present)
+    return [f"{_LACKING} {', '.join(names)}"] if names else []
+
+
+def is_battery_departure(line: str) -> bool:
+    """Whether a line says that conditions are lacking, which goes when they come."""
+    return line.startswith(_LACKING)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

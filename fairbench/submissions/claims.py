@@ -10,7 +10,7 @@ from fairbench.errors import FairbenchError
 from fairbench.evaluation.battery import make_condition
 from fairbench.launch.bases import SCRATCH
 from fairbench.launch.cells import NOT_CONFIGURED, Request, resolve
-from fairbench.protocol.conditions import expand_conditions, in_order
+from fairbench.protocol.conditions import battery_departure, in_order, is_battery_departure
 from fairbench.protocol.record import ConditionRecord, Record
 from fairbench.protocol.track import load_track, track_names
 from fairbench.registry import BUILT_IN
@@ -42,7 +42,7 @@ def check_config(bundle: Bundle) -> str:
         "architecture": (record.model.architecture, track.architecture),
         "epsilon": (record.epsilon, track.epsilon),
         "selection": (record.selected_on, track.selection.rule),
-        "departures": (record.departures, config.departures),
+        "departures": (_of_training(record.departures), config.departures),
         "data": (_folder_name(record.data.name), _folder_name(track.dataset)),
     }
     for name, (first, second) in said.items():
@@ -75,11 +75,17 @@ def check_protocol(bundle: Bundle) -> str:
         require(config.track.name in track_names(), "protocol", f"there is no track {ascii(config.track.name)[:80]}")
         _check_follows_track(bundle)
         detail = f"follows {config.track.name}" + _check_method(bundle)
-    absent = [name for name in expand_conditions(config.track.battery.conditions) if name not in record.conditions]
-    require(not absent, "protocol", f"the record lacks {', '.join(absent)}")
+    lacking = battery_departure(config.track.battery.conditions, record.conditions)
+    said = [line for line in record.departures if is_battery_departure(line)]
+    require(said == lacking, "protocol", f"the record says {said}, its conditions say {lacking}"[:200])
     _check_settings(record, config, record.conditions, "")
     _check_settings(record, config, record.last.conditions if record.last else {}, "last.")
     return detail
+
+
+def _of_training(departures: list[str]) -> list[str]:
+    """Which conditions were evaluated is no part of a configuration."""
+    return [line for line in departures if not is_battery_departure(line)]
 
 
 def _check_follows_track(bundle: Bundle) -> None:

@@ -69,7 +69,7 @@ def test_a_quick_look_is_small_and_takes_the_copy_that_is_here(tmp_path, monkeyp
     assert parse_few(request.dataset).name == "cifar10_jpeg"
     (cell,) = resolve(request.model_copy(update={"init": SCRATCH}))
     assert (cell.track.schedule.epochs, cell.track.schedule.steps_per_epoch) == (1, 2)
-    assert "aa" not in cell.track.battery.conditions
+    assert "aa" not in cell.conditions
     assert any(line.startswith("dataset = few:") for line in cell.departures)
     with pytest.raises(UsageError, match="cifar10 is not here, its JPEG copy is: get it, or take that with --dataset"):
         request_for(row, wish(tmp_path))

@@ -57,7 +57,7 @@ def test_seeds_share_a_folder_and_nothing_else_does(checkpoint):
         cell("faal", init=str(checkpoint)),
         cell("faal", overrides={"epochs": "1"}),
         cell("faal", overrides={"epsilon": "0.1"}),
-        cell("faal", overrides={"conditions": "[clean]"}),
+        cell("faal", overrides={"battery.subset": "100"}),
         cell("faal", dataset="folder:/some/where"),
         cell("faal", dataset="folder:/some/WHERE"),
         cell("base:pgd_at"),
@@ -139,6 +139,18 @@ def test_the_configuration_holds_what_was_resolved():
     assert config["init"] == "pgd_at"
     assert config["init_sha256"] == sha256_file(BASES / "digits" / "pgd_at.safetensors")
     assert config["departures"] == ["schedule.epochs = 2 instead of 4"] == list(made.departures)
+
+
+def test_conditions_that_are_asked_for_name_no_other_cell():
+    whole, some, more = (
+        cell("faal", overrides=overrides)
+        for overrides in ({}, {"conditions": "[clean]"}, {"battery.conditions": "[clean, corruptions]"})
+    )
+    assert whole.folder == some.folder == more.folder
+    assert whole.config == some.config == more.config
+    assert whole.config["track"]["battery"]["conditions"] == load_track("digits").battery.conditions
+    assert (some.conditions, more.conditions) == (("clean",), ("clean", "corruptions"))
+    assert whole.departures == some.departures == more.departures == ()
 
 
 def test_a_track_as_it_is_departs_from_nothing_and_another_data_set_does():

@@ -10,14 +10,15 @@ from fairbench.launch.probe import Cost, probe
 
 
 def cost(seconds: float, **changes) -> Cost:
-    values = {"start": 1.0, "epoch": (seconds - 1.0) / 2, "epochs": 2, "conditions": {}, "last": 0.0, "disk_bytes": 10}
+    size = {"weights_bytes": 10, "answers_bytes": 1}
+    values = size | {"start": 1.0, "epoch": (seconds - 1.0) / 2, "epochs": 2, "conditions": {}, "last": {}}
     return Cost(**(values | changes))
 
 
 def test_seeds_are_measured_once_and_what_is_done_costs_nothing(tmp_path):
     cells = quick_cells(tmp_path, "pgd_at", "trades", seeds=(0, 1, 2))
     cells[0].folder.mkdir(parents=True)
-    (cells[0].folder / "record.json").write_text("{}")
+    (cells[0].folder / "record.json").write_text('{"conditions": {"clean": {}}}')
     measured = []
 
     def measure(job):
@@ -45,8 +46,12 @@ def test_dependants_wait_in_the_plan_too(tmp_path, monkeypatch):
 
 
 def test_a_cost_is_the_sum_of_its_parts():
-    whole = Cost(start=2.0, epoch=3.0, epochs=4, conditions={"clean": 1.0, "pgd20": 5.0}, last=6.0, disk_bytes=1)
-    assert (whole.training, whole.evaluation, whole.seconds) == (14.0, 12.0, 26.0)
+    by_condition = {"clean": 1.0, "pgd20": 5.0}
+    whole = cost(9.0, start=2.0, epoch=3.0, epochs=4, conditions=by_condition, last={"clean": 0.5, "pgd20": 5.5})
+    assert (whole.training, whole.evaluation, whole.seconds, whole.disk_bytes) == (14.0, 12.0, 26.0, 12)
+    left = whole.left(trained=True, evaluated=["clean"])
+    assert (left.training, left.evaluation, left.disk_bytes) == (0.0, 10.5, 1)
+    assert whole.left(trained=False, evaluated=[]) == whole
 
 
 def test_a_probe_measures_every_part_and_leaves_nothing(tmp_path):
@@ -63,5 +68,5 @@ def test_a_probe_measures_every_part_and_leaves_nothing(tmp_path):
 def test_a_base_as_it_is_needs_no_training(tmp_path):
     (cell,) = quick_cells(tmp_path, "base:pgd_at")
     found = probe(cell, load_dataset("digits"), torch.device("cpu"))
-    assert (found.training, found.last) == (0.0, 0.0)
+    assert (found.training, found.last) == (0.0, {})
     assert found.evaluation > 0
