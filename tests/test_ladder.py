@@ -28,7 +28,7 @@ LADDER = (
     "submissions",
     "cli",
 )
-ROOM_OF_FILE = {"written_form": "registry", "compose": "registry"}
+ROOM_OF_FILE = {"__main__": "cli", "written_form": "registry", "compose": "registry"}
 RUNGS = {**dict.fromkeys(GROUND, 0), **{room: height for height, room in enumerate(LADDER, start=1)}}
 METHOD_BY_NAME = re.compile(r"(fairbench\.)?methods\.[A-Za-z_]\w*")
 

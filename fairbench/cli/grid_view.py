@@ -10,9 +10,8 @@ from typing import Any
 
 import typer
 
+from fairbench.cli.bars import QUIET_SECONDS, make_bars
 from fairbench.launch.pool import Failure, Step, Watcher
-
-_QUIET_SECONDS = 60
 
 
 @contextmanager
@@ -47,7 +46,7 @@ class _Lines(Watcher):
 
     def advanced(self, key: str, worker: int, step: Step) -> None:
         now = time.monotonic()
-        if now - self.last[worker] > _QUIET_SECONDS:
+        if now - self.last[worker] > QUIET_SECONDS:
             self.last[worker] = now
             self._line(f"       {self.titles[key]}: {step.title}: {step.done} of {step.total} {step.note}".rstrip())
 
@@ -67,28 +66,10 @@ class _Bars(Watcher):
     """Bars by rich."""
 
     def __init__(self, titles: Mapping[str, str], workers: int) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
         from rich.console import Console
 
         self.titles = titles
-        self.bars = Progress(*columns, console=Console(stderr=True), transient=True)
+        self.bars = make_bars(Console(stderr=True))
         self.whole = self.bars.add_task("cells", total=len(titles), note="")
         self.of_worker = [self.bars.add_task("", total=None, note="", visible=False) for _ in range(workers)]
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import typer
 
+from fairbench.cli.bars import QUIET_SECONDS, make_bars
 from fairbench.progress import Bar, Progress
-
-_QUIET_SECONDS = 60
 
 
 def print_json(values: Any) -> None:
@@ -61,19 +60,7 @@ class _RichProgress:
 
     @contextmanager
     def bar(self, title: str, total: int) -> Iterator[Bar]:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichBars
-
-        columns = (
-            TextColumn("{task.description:<12}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with RichBars(*columns, console=self.console, transient=True) as bars:
+        with make_bars(self.console) as bars:
             task = bars.add_task(title, total=total, note="")
 
             class _Bar:
@@ -101,7 +88,7 @@ class _LineProgress:
                 nonlocal done, last
                 done += amount
                 now = time.monotonic()
-                if now - last > _QUIET_SECONDS and done:
+                if now - last > QUIET_SECONDS and done:
                     left = (now - begun) / done * (total - done)
                     typer.echo(f"{title}: {done} of {total}, about {left:.0f} s left {note}".rstrip(), err=True)
                     last = now

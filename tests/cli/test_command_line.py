@@ -17,7 +17,7 @@ QUICK = ("--set", "epochs=1", "--set", "battery.conditions=[clean,pgd20]")
 
 
 def test_help_and_version_do_not_load_torch() -> None:
-    program = "import sys; from fairbench.cli.main import main; sys.argv = ['fairbench', '--help']\ntry: main()\n"
+    program = "import runpy, sys; sys.argv[1:] = ['--help']\ntry: runpy.run_module('fairbench', run_name='__main__')\n"
     program += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'pydantic' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

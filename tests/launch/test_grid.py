@@ -164,7 +164,7 @@ def test_places_share_out_the_cores(monkeypatch):
 def _command(out: Path) -> list[str]:
     settings = [word for key, value in (QUICK | {"epochs": "2"}).items() for word in ("--set", f"{key}={value}")]
     words = ["run", "--methods", "pgd_at,trades,faal", "--seeds", "0-3", "--jobs", "2", "--threads", "1"]
-    return [sys.executable, "-c", "from fairbench.cli.main import main; main()", *words, "--out", str(out), *settings]
+    return [sys.executable, "-m", "fairbench", *words, "--out", str(out), *settings]
 
 
 def _children(pid: int) -> list[int]:
