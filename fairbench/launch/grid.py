@@ -113,11 +113,16 @@ def run_side_by_side(
 ) -> Outcome:
     """Run the jobs on worker processes; those that fail are written down and the others go on."""
     by_key = {job.key: job for job in jobs}
+    done = [] if surroundings.fresh else [job.key for job in jobs if job.is_done]
+    for key in done:
+        watcher.finished(key, 0, None)
     tasks = [
         Task(key=job.key, payload=payload_of(job), needs=tuple(str(need.folder) for need in job.cell.needs))
         for job in jobs
+        if job.key not in done
     ]
     outcome = run_tasks(tasks, CELL_WORK, places, settings=surroundings.as_json(), watcher=watcher)
+    outcome.results |= dict.fromkeys(done)
     for key, failure in outcome.failures.items():
         record_failure(by_key[key].cell, failure, surroundings.plugins)
     return outcome

@@ -54,6 +54,11 @@ def grown(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairbench.launch.work.masking_of", lambda *_, **__: None)
+
+
+@pytest.fixture
 def copied(few: Path, tmp_path: Path) -> Path:
     shutil.copytree(few, tmp_path / "runs")
     return tmp_path / "runs"
@@ -73,6 +78,7 @@ def test_what_is_asked_for_later_joins_what_is_there(few, grown):
     assert now.departures[-1] == "battery.conditions lack pgd20, cw20, cw30, aa, square"
 
 
+@pytest.mark.usefixtures("unprobed")
 def test_the_order_in_which_conditions_come_changes_nothing(grown, tmp_path):
     cell = run(tmp_path, OTHERS)
     run(tmp_path, ALL)
@@ -94,6 +100,7 @@ def test_fewer_conditions_are_done_and_nothing_is_touched(grown):
     assert stamps(folder) == before
 
 
+@pytest.mark.usefixtures("unprobed")
 def test_a_battery_that_became_whole_departs_from_nothing(copied):
     def with_battery_of(cell: Cell, *conditions: str) -> Cell:
         battery = cell.track.battery.model_copy(update={"conditions": list(conditions)})
@@ -154,6 +161,7 @@ def test_merging_brings_conditions_that_are_new(few, grown, copied):
     assert stamps(folder) == before
 
 
+@pytest.mark.usefixtures("unprobed")
 def test_folders_that_each_hold_what_the_other_lacks_are_named(few, tmp_path):
     run(tmp_path, OTHERS)
     (folder,) = tmp_path.glob("digits/*/seed0")
