@@ -20,9 +20,10 @@ from fairbench.files import write_json
 from fairbench.launch.cells import Request, resolve
 from fairbench.launch.grid import Job, Surroundings, jobs_of, run_side_by_side
 from fairbench.launch.plan import plan_grid, prober
-from fairbench.launch.pool import Place, Task, Watcher, run_tasks
+from fairbench.launch.pool import run_tasks
 from fairbench.launch.run import data_loader, run_cell
 from fairbench.launch.status import Planned, statuses
+from fairbench.launch.tasks import Place, Task, Watcher
 from fairbench.launch.worker import Context
 from fairbench.progress import Silent
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from fairbench.cli.bars import QUIET_SECONDS, make_bars
-from fairbench.launch.pool import Failure, Step, Watcher
+from fairbench.launch.tasks import Failure, Step, Watcher
 
 
 @contextmanager

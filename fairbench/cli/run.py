@@ -13,7 +13,7 @@ from fairbench.cli import options
 if TYPE_CHECKING:
     from fairbench.launch.cells import Cell
     from fairbench.launch.grid import Job, Surroundings
-    from fairbench.launch.pool import Outcome, Place
+    from fairbench.launch.tasks import Outcome, Place
     from fairbench.protocol.record import Record
 
 

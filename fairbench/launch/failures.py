@@ -10,7 +10,7 @@ from pathlib import Path
 from fairbench.errors import UsageError
 from fairbench.files import read_json, write_json
 from fairbench.launch.cells import Cell, Request
-from fairbench.launch.pool import Failure
+from fairbench.launch.tasks import Failure
 from fairbench.protocol.schema import Schema, validated
 
 FAILURE_NAME = "failure.json"

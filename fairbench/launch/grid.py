@@ -16,8 +16,9 @@ from fairbench.launch.cells import Cell, Request, resolve
 from fairbench.launch.device import compute_deterministically
 from fairbench.launch.done import is_done
 from fairbench.launch.failures import clear_failure, record_failure
-from fairbench.launch.pool import Failure, Outcome, Place, Task, Watcher, run_tasks
+from fairbench.launch.pool import run_tasks
 from fairbench.launch.run import LoadData, data_loader, run_cell, train_cell
+from fairbench.launch.tasks import Failure, Outcome, Place, Task, Watcher
 from fairbench.launch.trackers import tracking
 from fairbench.launch.worker import Context
 from fairbench.progress import Progress
@@ -113,7 +114,7 @@ def run_side_by_side(
 ) -> Outcome:
     """Run the jobs on worker processes; those that fail are written down and the others go on."""
     by_key = {job.key: job for job in jobs}
-    done = [] if surroundings.fresh else [job.key for job in jobs if job.is_done]
+    done = {} if surroundings.fresh else {job.key: None for job in jobs if job.is_done}
     for key in done:
         watcher.finished(key, 0, None)
     tasks = [
@@ -122,7 +123,7 @@ def run_side_by_side(
         if job.key not in done
     ]
     outcome = run_tasks(tasks, CELL_WORK, places, settings=surroundings.as_json(), watcher=watcher)
-    outcome.results |= dict.fromkeys(done)
+    outcome.results |= done
     for key, failure in outcome.failures.items():
         record_failure(by_key[key].cell, failure, surroundings.plugins)
     return outcome

@@ -2,90 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import selectors
-import signal
-import subprocess
-import sys
-import tempfile
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from fairbench.errors import WorkError
+from fairbench.launch.tasks import Failure, Outcome, Place, Step, Task, Watcher
+from fairbench.launch.worker_process import WorkerProcess
 
 _ATTEMPTS = 3
 """How often a task is begun whose process was killed; each time it goes on where it was."""
-_GRACE_SECONDS = 20
-"""What a worker has to save its state when the others stop."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One piece of work for one process."""
-
-    key: str
-    payload: Any
-    """what the worker's function gets; JSON."""
-    needs: tuple[str, ...] = ()
-    """keys of the tasks that must succeed before."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a worker computes."""
-
-    device: str = "cpu"
-    threads: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a task has no result."""
-
-    message: str
-    traceback: str = ""
-    exit_code: int = 1
-
-
-@dataclass
-class Outcome:
-    """What came of the tasks, by key."""
-
-    results: dict[str, Any] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """How far a piece of a task's work is."""
-
-    title: str
-    done: int
-    total: int
-    note: str = ""
-
-
-class Watcher:
-    """What a run of tasks tells while it goes on; the default listens to nothing."""
-
-    def started(self, key: str, worker: int) -> None:
-        """A worker took a task."""
-
-    def said(self, key: str, line: str) -> None:
-        """A task has something to say."""
-
-    def advanced(self, key: str, worker: int, step: Step) -> None:
-        """A piece of a task's work goes on."""
-
-    def finished(self, key: str, worker: int, result: Any) -> None:
-        """A task has its result."""
-
-    def failed(self, key: str, failure: Failure) -> None:
-        """A task will have none."""
+_Hire = Callable[[Place], WorkerProcess]
 
 
 def run_tasks(
@@ -111,98 +40,7 @@ def run_tasks(
     Raises:
         WorkError: if workers cannot be started at all.
     """
-    return _Run(tasks, _Hire(work, settings or {}), places, watcher or Watcher()).to_the_end()
-
-
-@dataclass(frozen=True)
-class _Hire:
-    work: str
-    settings: dict[str, Any]
-
-    def __call__(self, place: Place) -> _Worker:
-        return _Worker(self.work, place, self.settings)
-
-
-class _Worker:
-    """A process that reads tasks from its standard input and answers with events, a line of JSON each.
-
-    It ends when its input ends, so no worker outlives this process, however that dies.
-    """
-
-    def __init__(self, work: str, place: Place, settings: dict[str, Any]) -> None:
-        environment = dict(os.environ)
-        if place.threads:
-            environment |= {name: str(place.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        self.complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fairbench.launch.worker", work],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.complaints,
-            env=environment,
-            # An interrupt from the keyboard is for the parent, which then lets its workers save.
-            start_new_session=True,
-        )
-        assert self.process.stdout is not None
-        self.output = self.process.stdout.fileno()
-        os.set_blocking(self.output, False)
-        self.unread = b""
-        self.task: Task | None = None
-        self.is_ready = False
-        self.send({"device": place.device, "threads": place.threads, **settings})
-
-    def send(self, values: dict[str, Any]) -> None:
-        """One line to the process; a dead one is noticed where its events are read."""
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(values).encode() + b"\n")
-            self.process.stdin.flush()
-
-    def begin(self, task: Task) -> None:
-        self.task = task
-        self.send({"key": task.key, "payload": task.payload})
-
-    def events(self) -> tuple[list[dict[str, Any]], bool]:
-        """What it said since the last time, and whether it is still there."""
-        alive = True
-        while True:
-            try:
-                chunk = os.read(self.output, 1 << 16)
-            except BlockingIOError:
-                break
-            if not chunk:
-                alive = False
-                break
-            self.unread += chunk
-        *lines, self.unread = self.unread.split(b"\n")
-        return [json.loads(line) for line in lines], alive
-
-    def last_words(self) -> str:
-        """The end of what it wrote to standard error."""
-        self.complaints.seek(0)
-        return self.complaints.read()[-4000:].decode(errors="replace")
-
-    def how_it_ended(self) -> str:
-        code = self.process.wait()
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-
-    def dismiss(self) -> None:
-        """No more tasks: it leaves by itself."""
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):
-            self.process.stdin.close()
-
-    def close(self) -> None:
-        """Wait for its end, which was asked for, and release what belongs to it."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_GRACE_SECONDS)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.complaints):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
+    return _Run(tasks, partial(WorkerProcess, work, settings or {}), places, watcher or Watcher()).to_the_end()
 
 
 class _Run:
@@ -219,7 +57,7 @@ class _Run:
                 self.waiting_for.setdefault(need, []).append(key)
         self.ready = deque(key for key, needs in self.missing.items() if not needs)
         self.attempts: dict[str, int] = {}
-        self.workers: dict[int, _Worker] = {}
+        self.workers: dict[int, WorkerProcess] = {}
         self.selector = selectors.DefaultSelector()
 
     def to_the_end(self) -> Outcome:
@@ -255,7 +93,7 @@ class _Run:
         if not alive:
             self._bury(number, worker)
 
-    def _take(self, number: int, worker: _Worker, event: dict[str, Any]) -> None:
+    def _take(self, number: int, worker: WorkerProcess, event: dict[str, Any]) -> None:
         worker.is_ready = True
         if worker.task is None:
             return
@@ -274,7 +112,7 @@ class _Run:
                 worker.task = None
                 self._fail(key, Failure(**event["failure"]))
 
-    def _bury(self, number: int, worker: _Worker) -> None:
+    def _bury(self, number: int, worker: WorkerProcess) -> None:
         """A worker died; its task goes to another, unless it has cost too many."""
         self.selector.unregister(worker.output)
         del self.workers[number]

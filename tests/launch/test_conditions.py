@@ -4,12 +4,15 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
 from grids import contents, quick_cells
 
 from fairbench.evaluation import read_predictions, read_record
+from fairbench.launch import slurm
 from fairbench.launch.cells import Cell
 from fairbench.launch.grid import Surroundings, jobs_of, run_in_turn
 from fairbench.launch.merge import merge
@@ -137,17 +140,12 @@ def test_a_plan_prices_what_is_missing(few):
 
 
 def test_the_cluster_gets_what_is_missing(few, monkeypatch):
-    submitted = []
-
-    class Executor:
-        def submit_array(self, calls):
-            submitted.extend(calls)
-            return [type("Handle", (), {"job_id": "1"})() for _ in calls]
-
-    monkeypatch.setattr("fairbench.launch.slurm._executor", lambda *_, **__: Executor())
-    for conditions, count in ((FEW, 0), (ALL, 1)):
-        submit(jobs_of([cell_with(few, conditions)]), Surroundings(), ClusterOptions(), few, device="cpu")
-        assert len(submitted) == count
+    array = Mock()
+    array.submit_array.return_value = [SimpleNamespace(job_id="7")]
+    monkeypatch.setattr(slurm, "_executor", lambda *_, **__: array)
+    for conditions, ids in ((FEW, []), (ALL, ["7"])):
+        submitted = submit(jobs_of([cell_with(few, conditions)]), Surroundings(), ClusterOptions(), few, device="cpu")
+        assert list(submitted.values()) == ids
 
 
 def test_merging_brings_conditions_that_are_new(few, grown, copied):

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fairbench.errors import WorkError
-from fairbench.launch.pool import Place, Task, Watcher, run_tasks
+from fairbench.launch.pool import run_tasks
+from fairbench.launch.tasks import Place, Task, Watcher
 
 WORK = """
 import os, signal, time
@@ -144,15 +145,16 @@ def test_workers_that_cannot_start_are_reported():
 def test_no_worker_outlives_a_parent_that_is_killed(tmp_path):
     pids = tmp_path / "pids"
     script = f"""
-        import fairbench.launch.pool as pool
+        from fairbench.launch.pool import run_tasks
+        from fairbench.launch.tasks import Place, Task, Watcher
 
-        class Ear(pool.Watcher):
+        class Ear(Watcher):
             def said(self, key, line):
                 import os
                 open({str(pids)!r}, "a").write(" ".join(os.listdir("/proc/self/task")) + "\\n")
 
-        tasks = [pool.Task(key=str(n), payload={{"sleep": 60}}) for n in range(2)]
-        pool.run_tasks(tasks, "fake_work:work", [pool.Place(), pool.Place()], watcher=Ear())
+        tasks = [Task(key=str(n), payload={{"sleep": 60}}) for n in range(2)]
+        run_tasks(tasks, "fake_work:work", [Place(), Place()], watcher=Ear())
     """
     parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
     deadline = time.monotonic() + 60

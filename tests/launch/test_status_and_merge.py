@@ -12,8 +12,8 @@ from fairbench.errors import UsageError
 from fairbench.launch.failures import record_failure
 from fairbench.launch.grid import Surroundings, jobs_of, run_in_turn
 from fairbench.launch.merge import merge
-from fairbench.launch.pool import Failure
 from fairbench.launch.status import Planned, State, planned_cells, statuses, write_grid
+from fairbench.launch.tasks import Failure
 from fairbench.locks import claimed, lock_beside
 from fairbench.progress import Silent
 
