@@ -26,6 +26,7 @@ from fairbench.launch.status import Planned, statuses
 from fairbench.launch.tasks import Place, Task, Watcher
 from fairbench.launch.worker import Context
 from fairbench.progress import Silent
+from fairbench.protocol.conditions import CONDITIONS
 
 _CELLS, _SLEEP, _WORKERS = 1000, 0.005, 2
 
@@ -52,12 +53,15 @@ def overhead() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         planned = [
-            Planned(track="t", method=f"m{number}", seed=0, folder=f"t/m{number}/seed0", epochs=9)
+            Planned(
+                track="t", method=f"m{number}", seed=0, folder=f"t/m{number}/seed0", epochs=9, conditions=[*CONDITIONS]
+            )
             for number in range(_CELLS)
         ]
+        record = {"conditions": {name: {"confusion": [[1] * 10] * 10} for name in CONDITIONS}}
         for number, cell in enumerate(planned):
             if number % 2:
-                write_json(out / cell.folder / ("record.json" if number % 3 else "config.json"), {})
+                write_json(out / cell.folder / ("record.json" if number % 3 else "config.json"), record)
         print(f"status of {_CELLS} cells: {_timed(lambda: statuses(out, planned)):.3f} s")
 
 
