@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
 from fairbench.leaderboard.ranking import Entry
 from fairbench.leaderboard.summary import (
@@ -84,7 +85,7 @@ def score_cell(entry: Entry, condition: str) -> Cell:
 def training_seconds(entry: Entry) -> float | None:
     """Mean training time over seeds; None where nothing was trained or it was trained elsewhere."""
     times = [record.training.seconds for record in entry.records if record.training and record.training.epochs > 0]
-    return sum(times) / len(times) if len(times) == len(entry.records) else None
+    return fmean(times) if len(times) == len(entry.records) else None
 
 
 def time_cell(entry: Entry) -> Cell:

@@ -15,7 +15,7 @@ from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.protocol.record import ConditionRecord
 from fairbench.report.cells import Cell, missing_cell
 from fairbench.report.scales import heat_step
-from fairbench.report.wording import EN_DASH, MISSING, condition_title, percent, percent_range, printable
+from fairbench.report.wording import EN_DASH, MISSING, class_title, condition_title, percent, percent_range, printable
 
 AGGREGATES = ("average", "balanced", "worst", "worst 10 %", "overall", "highest C_FPS", "images")
 """Headings."""
@@ -53,11 +53,11 @@ def _aggregates(condition: ConditionRecord, classes: Sequence[str]) -> tuple[Cel
     highest = missing_cell(condition.undefined.get("class_false_positive_score", "not defined"))
     if scores is not None:
         top = max(scores)
-        highest = Cell(text=percent(top), value=top, label=classes[scores.index(top)])
+        highest = Cell(text=percent(top), value=top, label=class_title(classes[scores.index(top)]))
     return (
         _counted(condition.average, sum(correct), sum(total)),
         Cell(text=percent(condition.balanced), value=condition.balanced),
-        _counted(condition.worst, correct[worst], total[worst], label=classes[worst]),
+        _counted(condition.worst, correct[worst], total[worst], label=class_title(classes[worst])),
         Cell(text=percent(condition.worst_tenth), value=condition.worst_tenth),
         Cell(text=percent(condition.overall), value=condition.overall),
         highest,

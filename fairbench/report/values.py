@@ -10,6 +10,7 @@ import numpy as np
 
 from fairbench.leaderboard.ranking import Entry
 from fairbench.protocol.record import ConditionRecord
+from fairbench.report.wording import class_title
 
 
 def seed_values(entry: Entry, condition: str, metric: str, *, last: bool = False) -> tuple[float, ...] | None:
@@ -57,8 +58,7 @@ def usual(classes: Sequence[str]) -> str:
     if not classes:
         return ""
     name, seeds = Counter(classes).most_common(1)[0]
-    name = f"class {name}" if name.isdigit() else name  # a bare digit among numbers would look like one of them
-    return name if seeds == len(classes) else f"{name} {seeds}/{len(classes)}"
+    return class_title(name) if seeds == len(classes) else f"{class_title(name)} {seeds}/{len(classes)}"
 
 
 def _conditions(entry: Entry, condition: str, *, last: bool = False) -> list[ConditionRecord] | None:

@@ -9,7 +9,7 @@ from fairbench.leaderboard.extremes import lowest_interval
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.leaderboard.weakest import indistinguishable_from_worst, weakest_first
 from fairbench.protocol.record import ConditionRecord
-from fairbench.report.wording import condition_title, listed, percent, percent_range
+from fairbench.report.wording import class_title, condition_title, listed, percent, percent_range
 
 _MOST_NAMED = 6
 
@@ -46,13 +46,13 @@ def in_words(name: str, condition: ConditionRecord, classes: Sequence[str]) -> t
     sentences = [
         f"Under {condition_title(name)} it answers {percent(condition.average)} % of {images:,} images correctly "
         f"(95 % interval {_interval(sum(correct), images)}).",
-        f"The class that fares worst is {classes[worst]}: {percent(condition.worst)} % of its {total[worst]:,} images "
-        f"({percent_range((float(low), float(high)))}, allowing for the choice of the lowest), {gap:.1f} points below "
-        "the average.",
+        f"The class that fares worst is {class_title(classes[worst])}: {percent(condition.worst)} % of its "
+        f"{total[worst]:,} images ({percent_range((float(low), float(high)))}, allowing for the choice of the lowest), "
+        f"{gap:.1f} points below the average.",
     ]
     rivals = indistinguishable_from_worst(condition)
     if rivals:
-        named = listed((classes[c] for c in rivals), most=_MOST_NAMED)
+        named = listed((class_title(classes[c]) for c in rivals), most=_MOST_NAMED)
         sentences.append(
             f"So many images do not settle which class is the weakest: by Fisher's exact tests (Holm, 5 %) it may as "
             f"well be {named}."
@@ -72,7 +72,7 @@ def _weak_class(condition: ConditionRecord, classes: Sequence[str], c: int) -> W
         accuracy=percent(correct / total),
         interval=_interval(correct, total),
         count=f"{correct:,} of {total:,}",
-        taken_for=", ".join(f"{classes[k]} {percent(row[k] / total)} %" for k in answers[:3]),
+        taken_for=", ".join(f"{class_title(classes[k])} ({percent(row[k] / total)} %)" for k in answers[:3]),
     )
 
 

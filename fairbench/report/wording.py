@@ -101,6 +101,11 @@ def condition_title(name: str) -> str:
     return " ".join([single[1].replace("_", " "), *filter(None, [single[2]])])
 
 
+def class_title(name: str) -> str:
+    """The class among numbers and in sentences, where a bare digit would look like one of the numbers."""
+    return f"class {name}" if name.isdigit() else name
+
+
 def condition_meaning(name: str) -> str:
     """One line on what the condition does; empty if it is not a known one."""
     return CONDITIONS.get(name, "")

@@ -16,6 +16,8 @@ from fairbench.report.values import class_values, seed_values, worst_class_names
 from fairbench.report.wording import printable
 
 _WITH_INTERVAL = ("average", "worst")
+_INTERVAL_DIGITS = 9
+"""The last digits of a root depend on the machine's mathematical library, and the same records shall give one file."""
 
 
 def results_json(board: Board) -> str:
@@ -65,7 +67,7 @@ def _metric(entry: Entry, name: str, metric: str) -> dict[str, Any] | None:
     # The intervals of single corruptions would be most of the work, and nobody ranks by one of them.
     summary = summarise(entry, name, metric, quick=True) if metric in _WITH_INTERVAL and "." not in name else None
     if summary and summary.interval:
-        values["interval"] = list(summary.interval)
+        values["interval"] = [round(end, _INTERVAL_DIGITS) for end in summary.interval]
     return values
 
 
