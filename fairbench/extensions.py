@@ -12,6 +12,8 @@ from fairbench.errors import FairbenchError, UsageError
 
 METHODS, DATASETS, ATTACKS, METRICS = (f"fairbench.{kind}" for kind in ("methods", "datasets", "attacks", "metrics"))
 """The groups of entry points."""
+BUILT_IN = "built-in"
+"""origin of what comes with this package"""
 
 Loaded = TypeVar("Loaded")
 

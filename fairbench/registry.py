@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fairbench.errors import FairbenchError, UsageError, unknown_name
-from fairbench.extensions import METHODS, extensions
+from fairbench.extensions import BUILT_IN, METHODS, extensions
 from fairbench.files import sha256_file
 from fairbench.training.averaging import Averaging, Ema, Fawa, Swa
 from fairbench.training.awp import Awp
@@ -22,7 +22,6 @@ from fairbench.training.method import Method, Objective, Part
 from fairbench.written_form import NAME
 
 MODIFIERS: dict[str, type[Awp] | type[Averaging]] = {"awp": Awp, "ema": Ema, "swa": Swa, "fawa": Fawa}
-BUILT_IN = "built-in"
 STEP = "step"
 """What the options of the plain step are called beside those of an objective."""
 ANY_TRACK = "*"
@@ -168,6 +167,8 @@ def load_plugin(path: Path) -> None:
     if not path.is_file():
         raise UsageError(f"plug-in {path} is not a file; give the path of a Python file")
     _built_in_methods()
+    if is_built_in_folder(path.parent):
+        return  # inside a checkout of fairbench it is a built-in method
     module_name = f"fairbench_plugin_{path.stem}"
     if getattr(sys.modules.get(module_name), "__file__", None) == str(path):
         return
@@ -193,10 +194,15 @@ def plugins_in(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} here; make one with a method: fairbench methods new NAME")
-    package = importlib.import_module("fairbench.methods")
-    if str(folder.resolve()) in {str(Path(place).resolve()) for place in package.__path__}:
-        return []  # inside a checkout of fairbench these are the built-in methods
+    if is_built_in_folder(folder):
+        return []
     return [path for path in sorted(folder.glob("*.py")) if not path.name.startswith(("__init__", "test_"))]
+
+
+def is_built_in_folder(folder: Path) -> bool:
+    """Whether a folder holds the built-in methods, as ``methods/`` does in a checkout of fairbench."""
+    package = importlib.import_module("fairbench.methods")
+    return folder.resolve() in {Path(place).resolve() for place in package.__path__}
 
 
 def entries() -> dict[str, Entry]:

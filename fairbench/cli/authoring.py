@@ -16,15 +16,17 @@ def new_method(
     out: Annotated[Path | None, typer.Option(help="Folder; ./methods, or ./fairbench-NAME for a package.")] = None,
 ) -> None:
     """Write a working method to start from, with a test that passes."""
+    from fairbench.registry import is_built_in_folder
     from fairbench.submissions.scaffold import write_method
 
     folder = out or Path(f"fairbench-{name}" if package else "methods")
-    for path in write_method(name, folder, package=package):
+    method, *_, test = paths = write_method(name, folder, package=package)
+    for path in paths:
         typer.echo(f"wrote {path}")
     if package:
-        typer.echo(f"Install it with: pip install -e {folder}\nThen try it with: fairbench methods check {name}")
-    else:
-        typer.echo(f"Try it with: fairbench methods check {name} --plugin {folder / f'{name}.py'}")
+        typer.echo(f"Install it with: pip install -e {folder}")
+    plugin = "" if package or is_built_in_folder(folder) else f" --plugin {method}"
+    typer.echo(f"Try it with: fairbench methods check {name}{plugin}\nRun its test with: pytest {test}")
 
 
 def check_method(

@@ -9,7 +9,7 @@ from typing import Literal
 import platformdirs
 
 from fairbench.errors import UsageError, unknown_name
-from fairbench.extensions import DATASETS, extensions, load_extension
+from fairbench.extensions import BUILT_IN, DATASETS, extensions, load_extension
 
 FOLDER_PREFIX = "folder:"
 """``folder:PATH`` names any image folder ``train/<class>/*``, ``test/<class>/*``."""
@@ -91,7 +91,7 @@ def dataset_title(name: str) -> str:
 
 def dataset_origin(name: str) -> str:
     """Where a data set's reader comes from: ``built-in`` or an entry point."""
-    return extensions(DATASETS)[name].origin if name not in SOURCES and name in extensions(DATASETS) else "built-in"
+    return extensions(DATASETS)[name].origin if name not in SOURCES and name in extensions(DATASETS) else BUILT_IN
 
 
 def default_data_dir() -> Path:

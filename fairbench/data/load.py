@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
 
-from fairbench.data.catalogue import FOLDER_PREFIX, locate, source_of
+from fairbench.data.catalogue import FOLDER_PREFIX, locate
 from fairbench.data.corruptions.places import find_corrupted
 from fairbench.data.dataset import Dataset, make_dataset
 from fairbench.data.fetch import fetch_dataset
 from fairbench.data.few import first_of_each_class, parse_few
+from fairbench.data.foreign import read_raw
 
 
 def load_dataset(name: str, *, data_dir: Path | None = None, download: bool = False) -> Dataset:
@@ -29,12 +29,11 @@ def load_dataset(name: str, *, data_dir: Path | None = None, download: bool = Fa
     few = parse_few(name)
     if few is not None:
         return first_of_each_class(load_dataset(few.name, data_dir=data_dir, download=download), few)
-    source = source_of(name)
     if download:
         fetch_dataset(name, data_dir)
     place = locate(name, data_dir)
     corrupted = find_corrupted(name, data_dir)
-    raw = importlib.import_module(source.reader).read(place)
+    raw = read_raw(name, place)
     if name.startswith(FOLDER_PREFIX):
         # The record of a run carries this name; a whole path would tell strangers about the machine.
         name = f"{FOLDER_PREFIX}{Path(place).resolve().name}"

@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fairbench.evaluation.corruption_groups import CorruptionMean, corruption_means, pooled_severities
 from fairbench.leaderboard.records import Run, load_runs
+from fairbench.metrics.foreign import added_metrics
 from fairbench.protocol.record import ConditionRecord, Record
 
 RUN_COLUMNS = ("track", "method", "seed", "init", "selected_on", "protocol")
@@ -31,7 +33,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
         ``value`` is a fraction in [0, 1], or NaN with a ``reason``; ``correct`` and ``total`` are the counts of
         images behind it, where there are any; ``weights`` is ``selected`` or ``last``. Beside the measured conditions
         stand ``corruptions.<type>``, its five severities pooled, and ``corruptions.<group>``, the mean over the types
-        of a group of ``CORRUPTION_GROUPS``.
+        of a group of ``CORRUPTION_GROUPS``. Metrics that other packages add follow under their own names.
 
     Raises:
         UsageError: if there is no record, or if one is damaged; nothing is skipped.
@@ -58,6 +60,7 @@ def _record_rows(record: Record) -> Iterator[_Row]:
         for name, condition in {**conditions, **pooled_severities(conditions)}.items():
             yield from _aggregate_rows(weights, name, condition)
             yield from _class_rows(weights, name, condition, record.data.classes)
+            yield from _added_rows(weights, name, condition, record.data.classes)
         for name, mean in corruption_means(conditions).items():
             yield from _mean_rows(weights, name, mean, record.data.classes)
 
@@ -93,3 +96,15 @@ def _class_rows(weights: str, name: str, condition: ConditionRecord, classes: li
         accuracy, reason = (correct / total, "") if total else (math.nan, "no image of this class")
         yield weights, name, label, "accuracy", accuracy, correct, total, reason
         yield weights, name, label, "c_fps", math.nan if scores is None else scores[index], None, None, why
+
+
+def _added_rows(weights: str, name: str, condition: ConditionRecord, classes: list[str]) -> Iterator[_Row]:
+    """Metrics of other packages: one value, or one for each class."""
+    for metric, added in added_metrics().items():
+        try:
+            values, reason = np.asarray(added.of_confusion(np.array(condition.confusion)), dtype=float), ""
+        except ValueError as error:
+            values, reason = np.array(math.nan), str(error)
+        labels = [""] if values.ndim == 0 else classes
+        for label, value in zip(labels, np.atleast_1d(values), strict=True):
+            yield weights, name, label, metric, float(value), None, None, reason

@@ -33,18 +33,6 @@ class _SwishBlock(nn.Module):
         return self.conv_1(F.silu(self.batchnorm_1(out))) + skip
 
 
-class _SwishStage(nn.Module):
-    """A stage whose blocks are called ``block``, as in the published files."""
-
-    def __init__(self, blocks: int, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        first = _SwishBlock(inputs, width, stride)
-        self.block = nn.Sequential(first, *(_SwishBlock(width, width, 1) for _ in range(blocks - 1)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.block(x)
-
-
 class SwishWideResNet(Network):
     """Three stages of pre-activated blocks, mean over the plane, and a last layer called ``logits``."""
 
@@ -54,25 +42,13 @@ class SwishWideResNet(Network):
     def __init__(
         self, architecture: str, *, num_classes: int, image_shape: tuple[int, int, int], depth: int, widen: int
     ) -> None:
-        """Build the network.
-
-        Args:
-            architecture: its registered name.
-            num_classes: K.
-            image_shape: (C, H, W).
-            depth: 4 more than a multiple of 6.
-            widen: factor on the widths 16, 32, 64.
-        """
+        """Build the network; its arguments are those of ``WideResNet``."""
         super().__init__(architecture, image_shape)
-        blocks, stages = wide_stages(depth, widen)
         self.init_conv = conv3x3(image_shape[0], 16)
-        inputs, built = 16, []
-        for width, stride in stages:
-            built.append(_SwishStage(blocks, inputs, width, stride))
-            inputs = width
-        self.layer = nn.Sequential(*built)
-        self.batchnorm = nn.BatchNorm2d(inputs)
-        self.logits = nn.Linear(inputs, num_classes)
+        stages, width = wide_stages(_SwishBlock, "block", depth=depth, widen=widen)
+        self.layer = nn.Sequential(*stages)
+        self.batchnorm = nn.BatchNorm2d(width)
+        self.logits = nn.Linear(width, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 64 widen)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -11,10 +13,14 @@ from fairbench.models.network import Network
 from fairbench.models.resnet import conv3x3
 
 
-def wide_stages(depth: int, widen: int) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """Blocks per stage, and width and first stride of the three stages.
+def wide_stages(
+    block: Callable[[int, int, int], nn.Module], name: str, *, depth: int, widen: int
+) -> tuple[list[nn.Module], int]:
+    """The three stages of a wide residual network, and the width that they end in.
 
     Args:
+        block: (inputs, width, stride) -> a block.
+        name: of the blocks within a stage, as in the published files.
         depth: of the network, 4 more than a multiple of 6.
         widen: factor on the widths 16, 32, 64.
 
@@ -23,7 +29,12 @@ def wide_stages(depth: int, widen: int) -> tuple[int, tuple[tuple[int, int], ...
     """
     if depth < 10 or depth % 6 != 4:
         raise ValueError(f"the depth of a wide residual network is 6n + 4 with n above 0, got {depth}")
-    return (depth - 4) // 6, ((16 * widen, 1), (32 * widen, 2), (64 * widen, 2))
+    inputs, stages = 16, []
+    for width, stride in ((16 * widen, 1), (32 * widen, 2), (64 * widen, 2)):
+        more = (block(width, width, 1) for _ in range((depth - 4) // 6 - 1))
+        stages.append(nn.Sequential(OrderedDict({name: nn.Sequential(block(inputs, width, stride), *more)})))
+        inputs = width
+    return stages, inputs
 
 
 class _WideBlock(nn.Module):
@@ -40,18 +51,6 @@ class _WideBlock(nn.Module):
         # Where widths differ both branches start from the pre-activation.
         skip = x if self.convShortcut is None else self.convShortcut(active)
         return self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True)) + skip
-
-
-class _WideStage(nn.Module):
-    """A stage whose blocks are called ``layer``, as in the published files."""
-
-    def __init__(self, blocks: int, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        first = _WideBlock(inputs, width, stride)
-        self.layer = nn.Sequential(first, *(_WideBlock(width, width, 1) for _ in range(blocks - 1)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x)
 
 
 class WideResNet(Network):
@@ -74,15 +73,10 @@ class WideResNet(Network):
             widen: factor on the widths 16, 32, 64.
         """
         super().__init__(architecture, image_shape)
-        blocks, stages = wide_stages(depth, widen)
         self.conv1 = conv3x3(image_shape[0], 16)
-        inputs, built = 16, []
-        for width, stride in stages:
-            built.append(_WideStage(blocks, inputs, width, stride))
-            inputs = width
-        self.block1, self.block2, self.block3 = built
-        self.bn1 = nn.BatchNorm2d(inputs)
-        self.fc = nn.Linear(inputs, num_classes)
+        (self.block1, self.block2, self.block3), width = wide_stages(_WideBlock, "layer", depth=depth, widen=widen)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.fc = nn.Linear(width, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -44,6 +44,8 @@ class ConditionRecord(Schema):
 
     @model_validator(mode="after")
     def _counts_agree(self) -> ConditionRecord:
+        if any(len(row) != len(self.confusion) for row in self.confusion):
+            raise ValueError("confusion is not square")
         if [sum(row) for row in self.confusion] != self.class_total:
             raise ValueError("class_total is not the row sum of confusion")
         if [row[c] for c, row in enumerate(self.confusion)] != self.class_correct:

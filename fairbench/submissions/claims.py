@@ -8,12 +8,12 @@ from typing import Any
 from fairbench.compose import compose
 from fairbench.errors import FairbenchError
 from fairbench.evaluation.battery import make_condition
+from fairbench.extensions import BUILT_IN
 from fairbench.launch.bases import SCRATCH
 from fairbench.launch.cells import NOT_CONFIGURED, Request, resolve
 from fairbench.protocol.conditions import battery_departure, in_order, is_battery_departure
 from fairbench.protocol.record import ConditionRecord, Record
 from fairbench.protocol.track import load_track, track_names
-from fairbench.registry import BUILT_IN
 from fairbench.submissions.bundle import Bundle
 from fairbench.submissions.checks import FailedCheckError, require
 from fairbench.submissions.config import Config

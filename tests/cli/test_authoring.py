@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -34,6 +35,24 @@ def test_listings_say_where_everything_comes_from(fairbench: Callable, here: Pat
     assert "plug-in mine.py" in fairbench("methods", "show", "mine", "--local-methods").out
     for listing in ("metrics", "data"):
         assert {row["origin"] for row in json.loads(fairbench(listing, "list", "--json").out)} == {"built-in"}
+
+
+def test_in_a_checkout_a_new_method_is_built_in_and_its_test_goes_to_the_others(
+    fairbench: Callable, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = importlib.import_module("fairbench.methods")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(here / "methods")])
+    answer = fairbench("methods", "new", "mine")
+    assert answer.out.splitlines() == [
+        f"wrote {Path('methods/mine.py')}",
+        f"wrote {Path('tests/methods/test_mine.py')}",
+        "Try it with: fairbench methods check mine",
+        f"Run its test with: pytest {Path('tests/methods/test_mine.py')}",
+    ]
+    registry._built_in_methods.cache_clear()
+    shown = fairbench("methods", "show", "mine", "--plugin", "methods/mine.py", "--json")
+    sys.modules.pop("fairbench.methods.mine", None)
+    assert json.loads(shown.out)["origin"] == "built-in"
 
 
 @pytest.mark.prove

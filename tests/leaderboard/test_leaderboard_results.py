@@ -3,7 +3,9 @@ import pandas as pd
 from synthetic import make_condition, make_values, write_values
 
 import fairbench
+from fairbench.leaderboard import results
 from fairbench.leaderboard.results import load_results
+from fairbench.metrics import Metric
 
 COLUMNS = ["track", "method", "seed", "init", "selected_on", "protocol", "weights", "condition", "class", "metric"]
 
@@ -55,6 +57,31 @@ def test_what_is_undefined_is_missing_with_its_reason(tmp_path):
     assert set(scores["reason"]) == {"no image is misclassified"}
     assert table.loc[table["metric"] != "c_fps", "reason"].eq("").all()
     assert table["seed"].isna().all()
+
+
+def test_metrics_of_other_packages_follow_under_their_names(tmp_path, monkeypatch):
+    def undefined(confusion):
+        raise ValueError("nobody knows")
+
+    functions = {
+        "gap": lambda confusion: np.ptp(confusion.diagonal() / confusion.sum(axis=1)),
+        "answers": lambda confusion: confusion.sum(axis=0),
+        "unknown": undefined,
+    }
+    added = {
+        name: Metric(name=name, summary="", formula="", source="", higher_is_better=None, of_confusion=function)
+        for name, function in functions.items()
+    }
+    monkeypatch.setattr(results, "added_metrics", lambda: added)
+    values = make_values(conditions=("clean",), last=None)
+    table = load_results(write_values(tmp_path, values)).set_index("metric")
+    confusion = np.array(values["conditions"]["clean"]["confusion"])
+    rates = confusion.diagonal() / confusion.sum(axis=1)
+    assert table.loc["gap", "value"] == rates.max() - rates.min()
+    assert table.loc["answers", "value"].tolist() == confusion.sum(axis=0).tolist()
+    assert table.loc["answers", "class"].tolist() == values["data"]["classes"]
+    assert np.isnan(table.loc["unknown", "value"])
+    assert table.loc["unknown", "reason"] == "nobody knows"
 
 
 def test_a_hundred_classes(tmp_path):

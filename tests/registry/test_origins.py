@@ -1,16 +1,33 @@
 """Code of others: found where it was asked for, named wherever it shows, and never in the way."""
 
 import importlib.metadata
+import re
 import sys
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fairbench import extensions, registry
 from fairbench.compose import compose
 from fairbench.data.catalogue import dataset_names, dataset_origin, dataset_title, source_of
 from fairbench.errors import UsageError, WorkError
-from fairbench.metrics.foreign import all_metrics, metric_origin
+from fairbench.metrics.foreign import added_metrics, all_metrics, metric_origin
+
+PAGE = Path(__file__).parents[2] / "docs" / "plug-ins.md"
+READER = """
+import numpy as np
+from fairbench.data.catalogue import Source
+from fairbench.data.dataset import Arrays, RawDataset
+
+SOURCE = Source(title="Stripes", reader="stripes")
+
+def raw(images, kind=np.int64):
+    split = Arrays(images, np.arange(9).astype(kind) % 2)
+    return RawDataset(("a", "b"), split, split)
+
+def read(place):"""
 
 
 @pytest.fixture
@@ -38,28 +55,58 @@ def installed(monkeypatch, tmp_path):
     extensions.extensions.cache_clear()
 
 
-def test_a_data_set_of_another_package_is_listed_found_and_read(installed, tmp_path):
-    text = """
-import numpy as np
-from fairbench.data.catalogue import Source
-from fairbench.data.dataset import Arrays, RawDataset
+@pytest.fixture
+def documented(installed):
+    """The examples of the page on plug-ins, installed as the page says."""
+    page = PAGE.read_text("utf-8")
+    codes = dict(re.findall(r"```python\n# file: (\w+)\.py\n(.*?)```", page, re.DOTALL))
+    groups = tomllib.loads(re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1])["project"]["entry-points"]
+    for group, points in groups.items():
+        for value in points.values():
+            module = value.partition(":")[0]
+            installed(module, codes.pop(module), group, points)
+    assert not codes
 
-SOURCE = Source(title="Stripes", reader="stripes", cure="it comes with the package others")
 
-def read(place):
-    labels = np.repeat(np.arange(2), 30)
-    images = np.zeros((60, 1, 8, 8), dtype=np.uint8)
-    return RawDataset(("up", "down"), Arrays(images, labels), Arrays(images[::5], labels[::5]))
-"""
-    installed("stripes", text, "fairbench.datasets", {"stripes": "stripes:SOURCE"})
-    from fairbench.data import load_dataset
+def test_the_documented_data_set_is_listed_found_and_read(documented):
+    from fairbench.data import load_dataset, training_splits
 
     assert "stripes" in dataset_names()
     assert dataset_title("stripes") == "Stripes"
     assert dataset_origin("stripes") == "entry point stripes:SOURCE of others 1.2"
     assert dataset_origin("digits") == "built-in"
     dataset = load_dataset("stripes")
-    assert (dataset.name, dataset.classes, len(dataset.test)) == ("stripes", ("up", "down"), 12)
+    assert (dataset.name, dataset.classes, len(dataset.test)) == ("stripes", ("noise", "stripes"), 50)
+    assert len(training_splits(dataset).train) < 150
+
+
+def test_the_documented_attack_is_a_condition(documented):
+    found = evaluated(["corner", "clean"])
+    assert found.conditions["corner"].settings["origin"] == "entry point corner:CORNER of others 1.2"
+
+
+def test_the_documented_metric_can_be_looked_up(documented):
+    gap = added_metrics()["gap"]
+    assert gap.of_confusion(np.array([[8, 2], [5, 5]])) == pytest.approx(0.3)
+    assert metric_origin("gap") == "entry point gap:GAP of others 1.2"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return 1 / 0", "data set stripes of entry point .*: its reader stripes failed: ZeroDivisionError"),
+        ("return {}", "its reader gave a dict, expected a fairbench.data.dataset.RawDataset"),
+        ("return raw(np.zeros((9, 1, 8, 8)))", r"train: images are float64 \(9, 1, 8, 8\), expected .* of uint8"),
+        ("return raw(np.zeros((9, 8, 8), np.uint8))", r"images are uint8 \(9, 8, 8\), expected \(N, C, H, W\)"),
+        ("return raw(np.zeros((9, 1, 8, 8), np.uint8), np.int32)", "labels are int32 .*, expected .* of int64"),
+    ],
+)
+def test_a_reader_that_gives_something_else_is_named(installed, body, message):
+    from fairbench.data import load_dataset
+
+    installed("stripes", f"{READER}\n    {body}\n", "fairbench.datasets", {"stripes": "stripes:SOURCE"})
+    with pytest.raises(UsageError, match=message):
+        load_dataset("stripes")
 
 
 def test_a_built_in_data_set_cannot_be_replaced(installed):
