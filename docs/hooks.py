@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +25,7 @@ from fairbench.submissions.draw import CHANCE, DEFAULT_IMAGES, FALSE_SHARE, imag
 from fairbench.submissions.examples import EXAMPLES
 from fairbench.submissions.rerun import TOLERATED
 from fairbench.submissions.trial import TRIALS
+from fairbench.training.dro import worst_case_weights
 
 _MARK = re.compile(r"%(\w+)%")
 
@@ -119,6 +122,40 @@ def _help(command: click.Command, path: str) -> list[str]:
     return parts
 
 
+PUBLIC = ("fairbench", "fairbench.attacks", "fairbench.metrics", "fairbench.data", "fairbench.models")
+"""The modules whose ``__all__`` is the public interface."""
+
+
+def python() -> str:
+    """Signature and docstring of everything that can be imported by name."""
+    parts = []
+    for place in PUBLIC:
+        module = importlib.import_module(place)
+        named = {name: getattr(module, name) for name in module.__all__}
+        if place == "fairbench":
+            named |= {"training.dro.worst_case_weights": worst_case_weights}
+        parts.append(f"### {place}\n\n{inspect.cleandoc(module.__doc__ or '')}\n")
+        parts += [_explained(f"{place}.{name}", part) for name, part in named.items() if callable(part)]
+    return "\n".join(parts)
+
+
+def _explained(name: str, part: Any) -> str:
+    """A function, or a class with the methods that it defines itself."""
+    lines = [f"{name.rpartition('.')[2]}{_signature(part)}", textwrap.indent(inspect.getdoc(part) or "", "    ")]
+    if inspect.isclass(part):
+        for method, function in vars(part).items():
+            if inspect.isfunction(function) and not method.startswith("_"):
+                about = f"{method}{_signature(function)}\n{textwrap.indent(inspect.getdoc(function) or '', '    ')}"
+                lines.append(textwrap.indent(about, "    "))
+    return f"#### {name}\n\n```text\n" + "\n\n".join(lines) + "\n```\n"
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    """The arguments, with a line for each where there are many."""
+    text = str(inspect.signature(function)).replace("'", "")
+    return text if len(text) <= 80 else re.sub(r", (?=\*|\w+: )", ",\n    ", text).replace("(", "(\n    ", 1)
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "tracks": tracks,
     "constants": constants,
@@ -126,6 +163,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "method_cards": method_cards,
     "command_line": command_line,
+    "python": python,
     "conditions": lambda: _named(CONDITIONS, "condition"),
     "checks": lambda: _named(CHECKS, "check"),
     "trials": lambda: _named(TRIALS, "check"),

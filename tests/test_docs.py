@@ -4,15 +4,21 @@ import doctest
 import importlib
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+import typer
+
+from fairbench.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
+COMMAND = re.compile(r"^(?:\$ )?(fairbench [a-z].*)$|`(fairbench [a-z][^`]*)`", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +41,21 @@ def test_every_mark_of_a_page_is_filled_in(hooks, page):
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+\.md)\)", (DOCS / page).read_text("utf-8")):
         assert (DOCS / target).is_file(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{page}" for page in PAGES)])
+def test_every_command_on_a_page_can_be_given(page):
+    """Commands, options and numbers of arguments; ``N`` is a number, brackets are what may be left out."""
+    for line, inline in re.findall(COMMAND, (ROOT / page).read_text("utf-8")):
+        text = re.sub(r"[][]|\.{3}", "", (line or inline).partition(" > ")[0])
+        words = ["1" if word == "N" else word for word in shlex.split(text, comments=True)]
+        command = typer.main.get_command(app)
+        context = click.Context(command, info_name=words.pop(0))
+        while isinstance(command, click.Group) and words:
+            name, command, words = command.resolve_command(context, words)
+            context = click.Context(command, info_name=name, parent=context)
+        if not isinstance(command, click.Group):
+            command.make_context(command.name, words, parent=context)
 
 
 def test_every_page_is_in_the_menu_once():

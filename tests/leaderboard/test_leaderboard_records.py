@@ -43,6 +43,11 @@ def spoil_diagonal(values):
     values["conditions"]["aa"]["class_correct"][0] += 1
 
 
+def spoil_square(values):
+    row = values["conditions"]["aa"]["confusion"][1]
+    row[0] += row.pop()
+
+
 def drop_a_class(values):
     values["data"]["classes"] = values["data"]["classes"][:-1]
 
@@ -66,6 +71,7 @@ def drop_the_method(values):
         (spoil_worst, "conditions.clean: worst_class = .* but its counts say"),
         (spoil_last, "last.conditions.clean: average = 0.01"),
         (spoil_diagonal, "class_correct is not the diagonal of confusion"),
+        (spoil_square, "confusion is not square"),
         (drop_a_class, "confusion has 10 rows, there are 9 classes"),
         (drop_a_score, "conditions.fgsm: class_false_positive_score = "),
         (add_a_key, "unknown key 'metod'; did you mean method"),
