@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import fairbench
 from fairbench.compose import compose
 from fairbench.data import Dataset, load_dataset
 from fairbench.data.dataset import Arrays, RawDataset, make_dataset
@@ -25,6 +27,7 @@ from fairbench.submissions.watched import Findings, Watched, watched
 
 TRIALS: dict[str, str] = {
     "loads": "its names and options can be looked up",
+    "runs": "training ends without an error",
     "shapes": "every seam gives what the next one takes, and perturbed images stay in their ball",
     "finite losses": "no loss, weight or sum is infinite or not a number",
     "test set": "training never asks for the test split: who does gets an error",
@@ -85,21 +88,19 @@ def try_method(written: str, *, progress: Callable[[str], None] = lambda _: None
     found: dict[str, Check] = {}
     try:
         compose(written, track=DIGITS)
-        found["loads"] = Check(name="loads", outcome="passed", detail=written)
+        found["loads"] = _check("loads", "")
         with tempfile.TemporaryDirectory(prefix="fairbench-") as folder:
             for data in (SYNTHETIC, DIGITS):
                 progress(f"two steps on {data}")
-                found |= {
-                    check.name: check
-                    for check in _on(data, written, Path(folder) / data)
-                    if found.get(check.name) is None or found[check.name].outcome == "passed"
-                }
-            if all(check.outcome == "passed" for check in found.values()):
+                found |= {check.name: check for check in _on(data, written, Path(folder) / data)}
+                if any(check.outcome == "failed" for check in found.values()):
+                    break
+            else:
                 progress("speed")
                 found["speed"] = _speed(written, Path(folder) / "speed")
     except FairbenchError as error:
-        name = "loads" if "loads" not in found else "finite losses"
-        found[name] = Check(name=name, outcome="failed", detail=str(error))
+        name = "loads" if "loads" not in found else "runs"
+        found[name] = _check(name, str(error))
     return [found.get(name, Check(name=name, outcome="skipped", detail="after a check that failed")) for name in TRIALS]
 
 
@@ -114,10 +115,9 @@ def _on(data: str, written: str, folder: Path) -> Iterator[Check]:
         return
     weights = _weights(cell)
     again = _cell(written, folder / "again", data, _QUICK)
-    problem = _train(again)
-    same = not problem and _weights(again) == weights
-    yield _check("determinism", same, f"{data}: twice the same weights", problem or f"{data}: the weights differ")
-    if not same:
+    problem = _train(again) or ("" if _weights(again) == weights else "the weights differ")
+    yield _check("determinism", problem, data)
+    if problem:
         return
     stopped = _cell(written, folder / "stopped", data, _QUICK)
     try:
@@ -125,19 +125,17 @@ def _on(data: str, written: str, folder: Path) -> Iterator[Check]:
         problem = "training could not be stopped"
     except _StoppedError:
         problem = _train(stopped)
-    same = not problem and _weights(stopped) == weights
-    differs = f"{data}: resumed training ends with other weights; name all state in state_names"
-    yield _check("state", same, f"{data}: resumed training ends with the same weights", problem or differs)
+    differs = "resumed training ends with other weights; name all state in state_names"
+    yield _check("state", problem or ("" if _weights(stopped) == weights else differs), data)
 
 
 def _seam_checks(findings: Findings, data: str, problem: str) -> Iterator[Check]:
     asked_for_test = "test split" in problem
-    yield _check("test set", not asked_for_test, f"{data}: never asked for", problem)
+    if not asked_for_test and not (problem and findings.problems):
+        yield _check("runs", problem, data)
+    yield _check("test set", problem if asked_for_test else "", data)
     for kind in ("shapes", "finite losses"):
-        found = findings.problems.get(kind, "")
-        yield _check(kind, not found, f"{data}: {findings.steps} steps", f"{data}: {found}")
-    if problem and not asked_for_test and not findings.problems:
-        yield _check("finite losses", False, "", f"{data}: {problem}")
+        yield _check(kind, findings.problems.get(kind, ""), data)
 
 
 def _speed(written: str, folder: Path) -> Check:
@@ -149,12 +147,12 @@ def _speed(written: str, folder: Path) -> Check:
             begun = time.perf_counter()
             problem = _train(cell)
             if problem:
-                return _check("speed", False, "", problem)
+                return _check("speed", problem)
             best = min(best, time.perf_counter() - begun)
         seconds[name] = best
     ratio = seconds[written] / seconds["pgd_at"]
     note = "; a step should not wait for the device" if ratio > _SLOW else ""
-    return _check("speed", True, f"{ratio:.1f} times PGD-AT on a short run{note}", "")
+    return Check(name="speed", outcome="passed", detail=f"{ratio:.1f} times PGD-AT on a short run{note}")
 
 
 def _train(cell: Cell) -> str:
@@ -164,8 +162,16 @@ def _train(cell: Cell) -> str:
     except FairbenchError as error:
         return str(error)
     except Exception as error:  # the method's own code can fail in any way
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error} ({_place(error)})"
     return ""
+
+
+def _place(error: Exception) -> str:
+    """The innermost line of the method's own code that an error passed through, as in ``prepare, mine.py:12``."""
+    others = tuple(str(Path(package.__file__ or "").parent) for package in (fairbench, torch))
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((one for one in reversed(frames) if not one.filename.startswith(others)), frames[-1])
+    return f"{frame.name}, {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _cell(written: str, out: Path, data: str, settings: dict[str, str]) -> Cell:
@@ -202,5 +208,7 @@ def _synthetic() -> Dataset:
     return make_dataset(SYNTHETIC, raw, place="memory")
 
 
-def _check(name: str, holds: bool, good: str, bad: str) -> Check:
-    return Check(name=name, outcome="passed" if holds else "failed", detail=good if holds else bad)
+def _check(name: str, problem: str, data: str = "") -> Check:
+    """A check that failed with a problem, or passed without one."""
+    where = f"{data}: " if data and problem else ""
+    return Check(name=name, outcome="failed" if problem else "passed", detail=f"{where}{problem}")

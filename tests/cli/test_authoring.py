@@ -62,7 +62,7 @@ def test_a_new_method_passes_its_trials_and_its_own_test(fairbench: Callable, he
     checked = fairbench("methods", "check", "weigh_errors", "--plugin", "methods/weigh_errors.py", "--json")
     assert checked.code == 0, checked.out + checked.err
     outcomes = {check["name"]: check["outcome"] for check in json.loads(checked.out)}
-    expected = ("loads", "shapes", "finite losses", "test set", "determinism", "state", "speed")
+    expected = ("loads", "runs", "shapes", "finite losses", "test set", "determinism", "state", "speed")
     assert outcomes == dict.fromkeys(expected, "passed")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "methods", "-k", "not trial"]
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=100, check=False)

@@ -95,8 +95,8 @@ MISTAKES = {
         def prepare(self, batch):
             return batch.nothing
         """,
-        "finite losses",
-        "AttributeError",
+        "runs",
+        "synthetic: AttributeError: 'Batch' object has no attribute 'nothing' (prepare, a_bug.py:14)",
     ),
 }
 
