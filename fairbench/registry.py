@@ -27,6 +27,8 @@ STEP = "step"
 ANY_TRACK = "*"
 """key of ``defaults`` for settings that hold on every track that names no other; ``cifar100-*`` narrows it."""
 
+_UNKNOWN_METHOD = "List them with: fairbench methods list; name a file of your own with --plugin FILE"
+
 AnyPart = TypeVar("AnyPart", bound="type[Method] | type[Objective]")
 
 
@@ -151,10 +153,14 @@ def _check_name(kind: str, name: str, origin: str) -> None:
         STEP: "the plain step",
         **dict.fromkeys(MODIFIERS, "a modifier"),
         **{objective: f"the objective of {method}" for objective, method in _objectives.items()},
-        **{method: entry.origin for method, entry in _entries.items()},
+        **{method: _holder(entry) for method, entry in _entries.items()},
     }
     if name in holders:
         raise UsageError(f"{kind} name {name!r} of {origin} is taken by {holders[name]}; choose another name")
+
+
+def _holder(entry: Entry) -> str:
+    return "a built-in method" if entry.origin == BUILT_IN else entry.origin
 
 
 def load_plugin(path: Path) -> None:
@@ -220,7 +226,7 @@ def find_entry(name: str) -> Entry:
     """
     known = entries()
     if name not in known:
-        raise unknown_name("method", name, known, cure="List them with: fairbench methods list")
+        raise unknown_name("method", name, known, cure=_UNKNOWN_METHOD)
     return known[name]
 
 

@@ -51,4 +51,5 @@ def check_method(
     failed = [check.name for check in checks if check.outcome == "failed"]
     if failed:
         raise WorkError(f"{name} failed: {', '.join(failed)}")
-    typer.echo(f"{name} is ready to run: fairbench run --methods {name},pgd_at --track digits", err=as_json)
+    files = "".join(f" --plugin {path}" for path in plugin or []) + (" --local-methods" if local_methods else "")
+    typer.echo(f"{name} is ready to run: fairbench run --methods {name},pgd_at --track digits{files}", err=as_json)

@@ -169,6 +169,11 @@ def _verdict(
 
 def _print_verdict(verdict: Verdict) -> None:
     from fairbench.cli.output import print_table
+    from fairbench.submissions.checks import CHECKS
 
-    print_table(["check", "outcome", "detail"], [[check.name, check.outcome, check.detail] for check in verdict.checks])
-    typer.echo(f"{'verified' if verdict.verified else 'not verified'} (seed {verdict.seed})")
+    reached = [check for check in verdict.checks if check.outcome != "skipped"]
+    rows = [[check.name, check.outcome, check.detail or CHECKS[check.name]] for check in reached]
+    print_table(["check", "outcome", "detail"], rows)
+    left = len(verdict.checks) - len(reached)
+    after = f"; {left} checks were not reached" if left else ""
+    typer.echo(f"{'verified' if verdict.verified else 'not verified'} (seed {verdict.seed}){after}")

@@ -16,6 +16,7 @@ from fairbench.protocol.schema import validated
 from fairbench.protocol.versions import RECORD_UPGRADES, upgraded
 
 RECORD_NAME = "record.json"
+_FINISHED = "name the folder of a finished run, as checkpoints/<track>/<method>-<hash>/seed<k>"
 _CURE = "restore it, or remove its folder and run the command that made it again"
 _TOLERANCE = 1e-9
 
@@ -51,6 +52,8 @@ def read_record(path: Path) -> Record:
             not follow from its counts.
     """
     file = path / RECORD_NAME if path.is_dir() else path
+    if not file.exists():
+        raise UsageError(f"{file.parent if file.name == RECORD_NAME else file} holds no {RECORD_NAME}; {_FINISHED}")
     values = read_json(file, cure=_CURE)
     values = upgraded(values, current=SCHEMA_VERSION, upgrades=RECORD_UPGRADES, place=str(file))
     try:

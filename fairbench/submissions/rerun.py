@@ -116,7 +116,7 @@ def check_examples(bundle: Bundle, dataset: Dataset, answers: Answers, again: Ag
         # An image that is lost without attack keeps that answer, whatever the attack made of it.
         held = np.ones(len(positions), dtype=bool) if clean is None else clean[positions] == labels
         _compare(f"examples, {name}", column[held], came[held], labels[held], again, check="examples")
-    return f"{len(positions)} images of seed {expected} under {len(attacked)} attacks"
+    return f"{len(positions)} images of seed {expected} under {', '.join(attacked)}"
 
 
 def attacked_conditions(names: list[str]) -> tuple[str, ...]:

@@ -131,8 +131,11 @@ def _on(data: str, written: str, folder: Path) -> Iterator[Check]:
 
 def _seam_checks(findings: Findings, data: str, problem: str) -> Iterator[Check]:
     asked_for_test = "test split" in problem
-    if not asked_for_test and not (problem and findings.problems):
+    explained = asked_for_test or bool(findings.problems)
+    if not (problem and explained):
         yield _check("runs", problem, data)
+    if problem and not explained:
+        return
     yield _check("test set", problem if asked_for_test else "", data)
     for kind in ("shapes", "finite losses"):
         yield _check(kind, findings.problems.get(kind, ""), data)

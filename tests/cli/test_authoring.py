@@ -72,7 +72,7 @@ def test_a_new_method_passes_its_trials_and_its_own_test(fairbench: Callable, he
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("faal", "method name 'faal' of the new method is taken by built-in"),
+        ("faal", "method name 'faal' of the new method is taken by a built-in method"),
         ("at", "is taken by the objective of pgd_at"),
         ("My-Method", "'My-Method' .* cannot be written; use small letters"),
     ],

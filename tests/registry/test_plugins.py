@@ -94,7 +94,7 @@ try:
     class Mine(fairbench.Method):
         '''Mine.'''
 except UsageError as error:
-    assert "taken by built-in" in str(error), error
+    assert "taken by a built-in method" in str(error), error
 else:
     raise AssertionError("faal was shadowed")
 @fairbench.register("mine", title="Mine", paper="Nobody")

@@ -4,33 +4,36 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import torch
 
+from fairbench.launch.cells import Request, resolve
+from fairbench.launch.run import data_loader, train_cell
 from fairbench.training.state import previous_of
 
 METHOD = "faal@trades+awp+ema"
-RUN = f"""
-import sys
-from pathlib import Path
-import torch
-from fairbench.launch.cells import Request, resolve
-from fairbench.launch.run import data_loader, train_cell
-torch.set_num_threads(1)
-request = Request(
-    methods=["{METHOD}"], tracks=["digits"], seeds=[0], out=Path(sys.argv[1]), overrides={{"epochs": sys.argv[2]}}
-)
-(cell,) = resolve(request)
-print(cell.folder, flush=True)
-train_cell(cell, data_loader(None), torch.device("cpu"), save_seconds=float(sys.argv[3]))
-"""
+
+
+def cell_of(out, epochs):
+    request = Request(methods=[METHOD], tracks=["digits"], seeds=[0], out=Path(out), overrides={"epochs": str(epochs)})
+    return resolve(request)[0]
+
+
+def train(out, epochs, save_seconds):
+    """Train with one thread; the folder."""
+    torch.set_num_threads(1)
+    cell = cell_of(out, epochs)
+    train_cell(cell, data_loader(None), torch.device("cpu"), save_seconds=save_seconds)
+    return cell.folder
 
 
 def begin(out, epochs, save_seconds):
     """A process that trains; and the folder that it trains in."""
-    command = [sys.executable, "-c", RUN, str(out), str(epochs), str(save_seconds)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    return process, type(out)(process.stdout.readline().strip())
+    program = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    program += f"from {Path(__file__).stem} import train; train({str(out)!r}, {epochs}, {save_seconds})"
+    return subprocess.Popen([sys.executable, "-c", program]), cell_of(out, epochs).folder
 
 
 def weights(folder):
@@ -54,15 +57,13 @@ def killed(process, folder, delay):
         time.sleep(0.005)
     was_at_work = process.poll() is None
     process.kill()
-    process.communicate()
+    process.wait()
     return was_at_work
 
 
 def prove(tmp_path, *, kills, epochs, flips):
     chance = random.Random(5)
-    process, whole = begin(tmp_path / "whole", epochs, 600)
-    assert process.wait() == 0
-    process.stdout.close()
+    whole = train(tmp_path / "whole", epochs, 600)
     done = 0
     for number in range(3 * kills):
         process, broken = begin(tmp_path / "broken", epochs, 0.02)
@@ -74,9 +75,7 @@ def prove(tmp_path, *, kills, epochs, flips):
         if done == kills:
             break
     assert done == kills
-    process, broken = begin(tmp_path / "broken", epochs, 600)
-    assert process.wait() == 0
-    process.stdout.close()
+    assert train(tmp_path / "broken", epochs, 600) == broken
     assert weights(broken) == weights(whole)
 
 
