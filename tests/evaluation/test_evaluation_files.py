@@ -182,6 +182,14 @@ class TestRecords:
             read_record(tmp_path)
         assert "restore it" in str(caught.value)
 
+    def test_a_folder_without_a_record_is_no_run(self, tmp_path):
+        with pytest.raises(
+            UsageError, match=r"holds no record\.json; name the folder of a finished run, as checkpoints"
+        ):
+            read_record(tmp_path)
+        with pytest.raises(UsageError, match=r"nowhere holds no record\.json"):
+            read_record(tmp_path / "nowhere")
+
     def test_a_truncated_file_is_refused(self, record, tmp_path):
         path = write_record(record, tmp_path)
         path.write_text(path.read_text()[:-40])
