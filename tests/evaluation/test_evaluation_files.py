@@ -184,7 +184,7 @@ class TestRecords:
 
     def test_a_folder_without_a_record_is_no_run(self, tmp_path):
         with pytest.raises(
-            UsageError, match=r"holds no record\.json; name the folder of a finished run, as checkpoints"
+            UsageError, match=r"holds no record\.json; name the folder of a finished run"
         ):
             read_record(tmp_path)
         with pytest.raises(UsageError, match=r"nowhere holds no record\.json"):
