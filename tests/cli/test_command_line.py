@@ -13,7 +13,8 @@ import pytest
 
 from fairbench import __version__
 
-QUICK = ("--set", "epochs=1", "--set", "battery.conditions=[clean,pgd20]")
+CLEAN = ("--set", "epochs=1", "--set", "steps_per_epoch=4", "--set", "conditions=[clean]")
+ATTACKED = (*CLEAN[:-1], "battery.conditions=[clean,fgsm]")
 
 
 def test_help_and_version_do_not_load_torch() -> None:
@@ -55,7 +56,7 @@ def test_listings_for_people(fairbench: Callable, words: tuple[str, ...]) -> Non
 
 def test_from_run_to_page(fairbench: Callable, tmp_path: Path) -> None:
     out, pages = tmp_path / "checkpoints", tmp_path / "reports"
-    run = ("run", "--methods", "base:pgd_at,pgd_at,faal@trades+awp", *QUICK, "--out", out)
+    run = ("run", "--methods", "base:pgd_at,pgd_at,faal@trades+awp", *CLEAN, "--out", out)
     assert fairbench(*run).code == 0
     folders = sorted(path.parent for path in out.rglob("record.json"))
     assert len(folders) == 3
@@ -114,7 +115,7 @@ def test_two_runs_of_one_command_agree_to_the_bit(fairbench: Callable, tmp_path:
     weights = []
     for name in ("a", "b"):
         out = tmp_path / name
-        assert fairbench("run", "--methods", "frl", *QUICK, "--out", out).code == 0
+        assert fairbench("run", "--methods", "frl", *ATTACKED, "--out", out).code == 0
         (folder,) = (path.parent for path in out.rglob("record.json"))
         weights.append([(folder / file).read_bytes() for file in ("model.safetensors", "predictions.npz")])
     assert weights[0] == weights[1]
@@ -122,16 +123,16 @@ def test_two_runs_of_one_command_agree_to_the_bit(fairbench: Callable, tmp_path:
 
 def test_evaluate_a_run_and_a_checkpoint(fairbench: Callable, tmp_path: Path) -> None:
     out = tmp_path / "checkpoints"
-    assert fairbench("run", "--methods", "pgd_at", *QUICK, "--out", out).code == 0
+    assert fairbench("run", "--methods", "pgd_at", *ATTACKED, "--out", out).code == 0
     (folder,) = (path.parent for path in out.rglob("record.json"))
     recorded = json.loads((folder / "record.json").read_text())["conditions"]
-    of_run = fairbench("evaluate", "--run", folder, "--attacks", "clean,fgsm", "--json")
+    of_run = fairbench("evaluate", "--run", folder, "--attacks", "clean", "--json")
     assert json.loads(of_run.out)["conditions"]["clean"]["class_correct"] == recorded["clean"]["class_correct"]
     target = tmp_path / "audit"
     words = ("--checkpoint", folder / "model.safetensors", "--model", "cnn_tiny", "--dataset", "digits")
-    answer = fairbench("evaluate", *words, "--attacks", "clean,pgd20", "--eps", "0.2", "--out", target)
+    answer = fairbench("evaluate", *words, "--attacks", "clean,fgsm", "--eps", "0.2", "--out", target)
     assert answer.code == 0
     audited = json.loads((target / "record.json").read_text())
     assert audited["selected_on"] == "unknown"
-    assert audited["conditions"]["pgd20"]["class_correct"] == recorded["pgd20"]["class_correct"]
+    assert audited["conditions"]["fgsm"]["class_correct"] == recorded["fgsm"]["class_correct"]
     assert (target / "predictions.npz").exists()

@@ -183,9 +183,7 @@ class TestRecords:
         assert "restore it" in str(caught.value)
 
     def test_a_folder_without_a_record_is_no_run(self, tmp_path):
-        with pytest.raises(
-            UsageError, match=r"holds no record\.json; name the folder of a finished run"
-        ):
+        with pytest.raises(UsageError, match=r"holds no record\.json; name the folder of a finished run"):
             read_record(tmp_path)
         with pytest.raises(UsageError, match=r"nowhere holds no record\.json"):
             read_record(tmp_path / "nowhere")
