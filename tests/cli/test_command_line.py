@@ -111,11 +111,16 @@ def test_dry_run_writes_nothing(fairbench: Callable, tmp_path: Path) -> None:
     assert not (tmp_path / "o").exists()
 
 
-def test_two_runs_of_one_command_agree_to_the_bit(fairbench: Callable, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings", [CLEAN, pytest.param(("--set", "epochs=1"), marks=pytest.mark.prove)], ids=["quick", "whole_battery"]
+)
+def test_two_runs_of_one_command_agree_to_the_bit(
+    fairbench: Callable, tmp_path: Path, settings: tuple[str, ...]
+) -> None:
     weights = []
     for name in ("a", "b"):
         out = tmp_path / name
-        assert fairbench("run", "--methods", "frl", *ATTACKED, "--out", out).code == 0
+        assert fairbench("run", "--methods", "frl", *settings, "--out", out).code == 0
         (folder,) = (path.parent for path in out.rglob("record.json"))
         weights.append([(folder / file).read_bytes() for file in ("model.safetensors", "predictions.npz")])
     assert weights[0] == weights[1]

@@ -122,7 +122,7 @@ def test_what_is_no_finished_run_is_not_packed(run_folder, load_data, tmp_path):
     (half / "model.safetensors").unlink()
     with pytest.raises(UsageError, match=r"half has no model\.safetensors; run the command that made it again"):
         pack(half, tmp_path / "b.zip", load_data, device=CPU)
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match=r"nowhere holds no record\.json; name the folder of a finished run"):
         pack(tmp_path / "nowhere", tmp_path / "b.zip", load_data, device=CPU)
     assert not (tmp_path / "b.zip").exists()
 

@@ -96,7 +96,7 @@ MISTAKES = {
             return batch.nothing
         """,
         "runs",
-        "synthetic: AttributeError: 'Batch' object has no attribute 'nothing' (prepare, a_bug.py:14)",
+        "synthetic: AttributeError: 'Batch' object has no attribute 'nothing' (prepare, a_bug.py:16)",
     ),
 }
 
