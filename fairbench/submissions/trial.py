@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import fairbench
 from fairbench.compose import compose
 from fairbench.data import Dataset, load_dataset
 from fairbench.data.dataset import Arrays, RawDataset, make_dataset
@@ -171,7 +170,7 @@ def _train(cell: Cell) -> str:
 
 def _place(error: Exception) -> str:
     """The innermost line of the method's own code that an error passed through, as in ``prepare, mine.py:12``."""
-    others = tuple(str(Path(package.__file__ or "").parent) for package in (fairbench, torch))
+    others = (str(Path(__file__).parents[1]), str(Path(torch.__file__ or "").parent))
     frames = traceback.extract_tb(error.__traceback__)
     frame = next((one for one in reversed(frames) if not one.filename.startswith(others)), frames[-1])
     return f"{frame.name}, {Path(frame.filename).name}:{frame.lineno}"
