@@ -16,18 +16,17 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
-from fairbench.attacks import autoattack
-from fairbench.data import Dataset, load_dataset
+from benchmarks.attack_cases import Case, case_of_track, reference_robust
+from fairbench.attacks import AttackResult, autoattack
 from fairbench.models import create_model, load_weights
 
 MEMBERS = ("apgd-ce", "apgd-t", "fab-t", "square")
@@ -62,16 +61,6 @@ class Counted(nn.Module):
         else:
             self.forwards += len(x)
         return self.network(x)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A network and images that it is attacked on."""
-
-    network: nn.Module
-    x: Tensor
-    y: Tensor
-    eps: float
 
 
 def main() -> None:
@@ -141,21 +130,11 @@ def _options() -> argparse.Namespace:
 
 
 def _case(options: argparse.Namespace) -> Case:
-    if options.case == "prn18":
-        network, (x, y), eps = create_model("prn18", num_classes=10), _folder(options), 8 / 255
-    else:
-        data = load_dataset(options.case)
-        name, eps = {"digits": ("cnn_tiny", 0.2), "fmnist": ("cnn_small", 0.1)}[options.case]
-        shape: Any = tuple(data.test.images.shape[1:])
-        network, (x, y) = create_model(name, num_classes=10, image_shape=shape), _first(data, options.images)
+    if options.case != "prn18":
+        return case_of_track(options.case, Path(options.weights), options.images)
+    network = create_model("prn18", num_classes=10)
     load_weights(network, Path(options.weights))
-    return Case(network.eval(), x, y, eps)
-
-
-def _first(data: Dataset, images: int) -> tuple[Tensor, Tensor]:
-    """The first test images; where there are too few, training images too, which agreement of verdicts allows."""
-    x = torch.cat([data.test.images, data.train.images])[:images]
-    return x.float() / 255, torch.cat([data.test.labels, data.train.labels])[:images]
+    return Case(network.eval(), *_folder(options), 8 / 255)
 
 
 def _folder(options: argparse.Namespace) -> tuple[Tensor, Tensor]:
@@ -175,17 +154,10 @@ def _timed(run: Callable[[], Tensor]) -> tuple[list[bool], float, float]:
 
 def _reference(case: Case, names: list[str], who: str, options: argparse.Namespace) -> Side:
     counted = Counted(case.network)
-    runner = AutoAttack(counted, eps=case.eps, version="custom", attacks=names, seed=0, device="cpu")  # pyright: ignore[reportArgumentType]
-    runner.verbose = False
-    runner.square.n_queries = options.queries
-    runner.fab.n_restarts = runner.apgd.n_restarts = 1
-
-    def attack() -> Tensor:
-        _, answers = runner.run_standard_evaluation(case.x, case.y, batch_size=options.batch_size)
-        return answers == case.y
-
-    with torch.random.fork_rng():
-        robust, elapsed, processor = _timed(attack)
+    attacked = replace(case, network=counted)
+    robust, elapsed, processor = _timed(
+        lambda: reference_robust(attacked, attacks=names, queries=options.queries, batch_size=options.batch_size)
+    )
     forward, gradient = _bare_seconds(case, max(sum(robust), 1))
     return Side(
         robust,
@@ -222,7 +194,7 @@ def _bare_seconds(case: Case, images: int) -> tuple[float, float]:
 
 
 def _own(case: Case, names: list[str], who: str, options: argparse.Namespace) -> Side:
-    passes: list[dict[str, Any]] = []
+    results: list[AttackResult] = []
 
     def attack() -> Tensor:
         result = autoattack(
@@ -235,12 +207,17 @@ def _own(case: Case, names: list[str], who: str, options: argparse.Namespace) ->
             square_queries=options.queries,
             search_precision=who,  # pyright: ignore[reportArgumentType]
         )
-        for name, entry in result.log.items():
-            passes.append(entry["passes"])
-            print(f"    {name:8s} {entry['seconds']:7.1f} s, network {entry['passes']['seconds']:7.1f} s", flush=True)
+        results.append(result)
         return result.robust
 
     robust, elapsed, processor = _timed(attack)
+    (result,) = results
+    passes: list[dict[str, Any]] = []
+    for name, entry in result.log.items():
+        # Threads side by side spend their seconds at the same time.
+        passes.append({**entry["passes"], "seconds": entry["passes"]["seconds"] / result.checks["workers"]})
+        print(f"    {name:8s} {entry['seconds']:7.1f} s, network {passes[-1]['seconds']:7.1f} s", flush=True)
+    print(f"    passes of {result.checks['shapes']} images by {result.checks['workers']} threads", flush=True)
     forward = sum(entry["forward"] + entry["verdict"] for entry in passes)
     gradient = sum(entry["gradient"] for entry in passes)
     return Side(robust, elapsed, processor, forward, gradient, sum(entry["seconds"] for entry in passes))

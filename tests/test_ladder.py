@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("allocator", "errors", "files", "locks", "arrays", "progress", "compat", "lazy", "home", "extensions")
+GROUND = (
+    "allocator",
+    "errors",
+    "files",
+    "locks",
+    "threads",
+    "arrays",
+    "progress",
+    "compat",
+    "lazy",
+    "home",
+    "extensions",
+)
 """below everything"""
 LADDER = (
     "losses",

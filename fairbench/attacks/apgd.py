@@ -7,19 +7,17 @@ attacks" (ICML), Algorithm 1 and section 4; constants of the published standard 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from fairbench.attacks.ascent import ball_bounds
-from fairbench.attacks.balls import Norm, project, step_direction, unit_length
-from fairbench.attacks.network import Network, RowLoss
+from fairbench.attacks.balls import DenseNorm, project, step_direction, unit_length
+from fairbench.attacks.climb_losses import LossName, row_loss, rows_without_gradient
+from fairbench.attacks.network import Network
 from fairbench.attacks.rows import Images, Rows, choose
 from fairbench.attacks.starts import keyed_normal, keyed_uniform
-from fairbench.losses.per_sample import cross_entropy
 
-LossName = Literal["ce", "dlr", "dlr-targeted"]
 ITERATIONS = 100
 INCREASE_SHARE = 0.75
 """rho: a step size stays while at least this share of the steps increased the loss."""
@@ -77,7 +75,7 @@ class Climber:
 
     loss: LossName
     eps: float
-    norm: Norm
+    norm: DenseNorm
     seed: int
     purpose: str
     """name of the attack, a key of the start."""
@@ -119,9 +117,9 @@ class Climber:
         if iteration:
             self._move(images.x, state, first=iteration == 1)
         points = state.x_adv
-        gradient, logits, losses = network.gradient(points, self._loss_of(images))
+        gradient, logits, losses = network.gradient(points, row_loss(self.loss, images))
         if not iteration:
-            self._note_zero_gradients(images, gradient)
+            self.zero_gradient.append(rows_without_gradient(images, gradient))
         record(state, step_direction(gradient, self.norm), losses, first=not iteration)
         if iteration in REVIEWS:
             review_step_size(state, REVIEWS[iteration])
@@ -144,19 +142,6 @@ class Climber:
         if self.norm == "linf":
             return point.clamp_(state.lower, state.upper)
         return project(point, x, self.eps, self.norm)
-
-    def _loss_of(self, images: Images) -> RowLoss:
-        y = images.y
-        if self.loss == "ce":
-            return lambda logits: cross_entropy(logits, y)
-        if self.loss == "dlr":
-            return lambda logits: dlr(logits, y)
-        goal = images.ranking.gather(1, images.target[:, None]).squeeze(1)
-        return lambda logits: targeted_dlr(logits, y, goal)
-
-    def _note_zero_gradients(self, images: Images, gradient: Tensor) -> None:
-        flat = gradient.flatten(1).abs().amax(dim=1) == 0
-        self.zero_gradient.append(images.row[flat & images.alive])
 
 
 def record(state: Climb, direction: Tensor, losses: Tensor, *, first: bool = False) -> None:
@@ -198,35 +183,3 @@ def review_step_size(state: Climb, steps: int) -> None:
     state.halved = halve
     state.checkpoint_loss = state.best_loss
     state.increases = torch.zeros_like(state.increases)
-
-
-def dlr(logits: Tensor, y: Tensor) -> Tensor:
-    """The difference of logits ratio, Eq. 6: blind to shift and scale of the logits.
-
-    Args:
-        logits: (B, K), K at least 3.
-        y: (B,) int64.
-
-    Returns:
-        (B,), above 0 when misclassified.
-    """
-    top, classes = logits.topk(3, dim=1)
-    of_truth = logits.gather(1, y[:, None]).squeeze(1)
-    best_other = torch.where(classes[:, 0] == y, top[:, 1], top[:, 0])
-    return (best_other - of_truth) / (top[:, 0] - top[:, 2] + 1e-12)
-
-
-def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
-    """The targeted difference of logits ratio, Eq. 7.
-
-    Args:
-        logits: (B, K), K at least 4.
-        y: (B,) int64, the class to leave.
-        target: (B,) int64, the class to reach.
-
-    Returns:
-        (B,), above 0 when the target's logit is above the label's.
-    """
-    top = logits.topk(4, dim=1).values
-    difference = logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])
-    return difference.squeeze(1) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + 1e-12)

@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 
 from fairbench.attacks.ascent import ball_bounds
+from fairbench.attacks.l1_ball import project_on_l1_ball
 
-Norm = Literal["linf", "l2"]
-NORMS: tuple[str, ...] = ("linf", "l2")
+DenseNorm = Literal["linf", "l2"]
+"""norms in which a steepest step moves every pixel."""
+Norm = DenseNorm | Literal["l1"]
+DENSE_NORMS: tuple[str, ...] = ("linf", "l2")
+NORMS: tuple[str, ...] = (*DENSE_NORMS, "l1")
 TINY = 1e-12
 
 
@@ -27,6 +31,8 @@ def lengths(delta: Tensor, norm: Norm) -> Tensor:
     flat = delta.flatten(1)
     if norm == "linf":
         return flat.abs().amax(dim=1)
+    if norm == "l1":
+        return flat.abs().sum(dim=1)
     return (flat * flat).sum(dim=1).sqrt()
 
 
@@ -35,7 +41,7 @@ def unit_length(delta: Tensor, norm: Norm) -> Tensor:
     return delta / (lengths(delta, norm) + TINY)[:, None, None, None]
 
 
-def step_direction(gradient: Tensor, norm: Norm) -> Tensor:
+def step_direction(gradient: Tensor, norm: DenseNorm) -> Tensor:
     """The steepest ascent direction of length 1: the sign for L-infinity, the unit gradient for L2."""
     return gradient.sign() if norm == "linf" else unit_length(gradient, norm)
 
@@ -47,10 +53,13 @@ def project(point: Tensor, x: Tensor, eps: float, norm: Norm) -> Tensor:
         point: (B, C, H, W).
         x: (B, C, H, W) in [0, 1], the centres.
         eps: radius.
-        norm: ``linf`` (exact projection on the intersection) or ``l2`` (ball first, then box; the result is in both).
+        norm: ``linf`` and ``l1`` (exact projection on the intersection) or ``l2`` (ball first, then box; in both).
     """
     if norm == "linf":
         return torch.clamp(point, *ball_bounds(x, eps))
     delta = point - x
+    if norm == "l1":
+        nearest = project_on_l1_ball(delta.flatten(1), x.flatten(1), eps).view_as(x)
+        return nearest.add_(x).clamp_(0, 1)
     scale = (eps / (lengths(delta, norm) + TINY)).clamp(max=1)
     return (x + delta * scale[:, None, None, None]).clamp(0, 1)

@@ -12,9 +12,9 @@ from torch import Tensor
 from fairbench.attacks.ascent import Logits
 from fairbench.attacks.balls import Norm, lengths
 from fairbench.attacks.checks import square_is_better, square_suspicion
-from fairbench.attacks.meeting import meet
+from fairbench.attacks.crew import Crew
+from fairbench.attacks.meeting import Prepared, meet, prepare_search
 from fairbench.attacks.members import LEAST_CLASSES, Settings, Version, class_counts, searches
-from fairbench.attacks.network import Network, Passes
 from fairbench.attacks.prepare import Precision
 from fairbench.attacks.result import AttackResult
 from fairbench.attacks.rows import Images
@@ -37,6 +37,7 @@ class Call:
     square_queries: int
     search_precision: Precision
     micro_batch: int
+    prepared: Prepared | None
 
 
 def attack(call: Call, model: Logits, x: Tensor, y: Tensor, indices: Tensor | None) -> AttackResult:
@@ -56,21 +57,19 @@ def attack(call: Call, model: Logits, x: Tensor, y: Tensor, indices: Tensor | No
     # A network that draws random numbers draws from a stream of its own, which begins with the seed.
     with torch.random.fork_rng([x.device] if x.is_cuda else []):
         torch.manual_seed(call.seed)
-        network, checks = meet(
-            model,
-            x,
-            precision=call.search_precision,
-            micro_batch=call.micro_batch,
-            transformations=call.composition.transformations,
+        prepared = call.prepared or prepare_search(
+            model, x, precision=call.search_precision, micro_batch=call.micro_batch
         )
-        logits = network.verdict_logits(x)
-        check_answer(logits, len(x), int(y.max()))
-        predicted = logits.argmax(dim=1)
-        outcome = Outcome(x.clone(), predicted == y)
-        log = _all_members(call, network, outcome, _images(x, y, logits, indices))
-        broken = ((predicted == y) & ~outcome.robust).nonzero().squeeze(1)
-        if len(broken):
-            predicted[broken] = network.verdict(outcome.x_adv[broken])
+        checks = meet(model, x, prepared)
+        with prepared.crew(model, transformations=call.composition.transformations) as crew:
+            logits = crew.lead.verdict_logits(x)
+            check_answer(logits, len(x), int(y.max()))
+            predicted = logits.argmax(dim=1)
+            outcome = Outcome(x.clone(), predicted == y)
+            log = _all_members(call, crew, outcome, _images(x, y, logits, indices))
+            broken = ((predicted == y) & ~outcome.robust).nonzero().squeeze(1)
+            if len(broken):
+                predicted[broken] = crew.lead.verdict(outcome.x_adv[broken])
     by_member = {name: entry["broken"] for name, entry in log.items()}
     checks |= {
         "classes": logits.shape[1],
@@ -96,7 +95,7 @@ def _images(x: Tensor, y: Tensor, logits: Tensor, indices: Tensor | None) -> Ima
     )
 
 
-def _all_members(call: Call, network: Network, outcome: Outcome, images: Images) -> dict[str, dict[str, Any]]:
+def _all_members(call: Call, crew: Crew, outcome: Outcome, images: Images) -> dict[str, dict[str, Any]]:
     settings = Settings(
         eps=call.eps,
         norm=call.norm,
@@ -106,27 +105,27 @@ def _all_members(call: Call, network: Network, outcome: Outcome, images: Images)
         restarts=call.composition.restarts,
     )
     return {
-        name: _one_member(name, network, outcome, images, settings=settings, batch_size=call.batch_size)
+        name: _one_member(name, crew, outcome, images, settings=settings, batch_size=call.batch_size)
         for name in call.composition.members
     }
 
 
 def _one_member(
-    name: str, network: Network, outcome: Outcome, images: Images, *, settings: Settings, batch_size: int
+    name: str, crew: Crew, outcome: Outcome, images: Images, *, settings: Settings, batch_size: int
 ) -> dict[str, Any]:
     began = time.perf_counter()
-    network.passes = Passes()
+    crew.take_passes()
     notes, zero_gradient = [], []
     attacked = outcome.robust.nonzero().squeeze(1)
     needed = LEAST_CLASSES.get(name, 2)
     if settings.classes < needed:
         notes.append(f"left out: its loss needs {needed} classes, the network has {settings.classes}")
         attacked = attacked[:0]
-    in_flight = -(-batch_size // network.micro_batch) * network.micro_batch
+    in_flight = -(-batch_size // crew.lead.micro_batch) * crew.lead.micro_batch
     for search in searches(name, settings):
         living = attacked[outcome.robust[attacked]]
         for rows in living.split(max(in_flight // search.targets, 1)) if len(living) else ():
-            run(search, network, outcome, in_batches(images, rows, network, targets=search.targets))
+            run(search, crew, outcome, in_batches(images, rows, crew, targets=search.targets))
         zero_gradient += getattr(search, "zero_gradient", [])
     return {
         "attacked": len(attacked),
@@ -134,7 +133,7 @@ def _one_member(
         "broken": len(attacked) - int(outcome.robust[attacked].sum()),
         "zero_gradient": class_counts(images.y, zero_gradient, settings.classes),
         "seconds": time.perf_counter() - began,
-        "passes": asdict(network.passes),
+        "passes": asdict(crew.take_passes()),
         "notes": notes,
     }
 

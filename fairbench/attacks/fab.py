@@ -110,7 +110,13 @@ def _nearest_boundary(gradients: Tensor, logits: Tensor, y: Tensor, norm: Norm) 
     rows = torch.arange(len(y), device=y.device)
     values = logits - logits[rows, y, None]
     normals = gradients - gradients[rows, y, None]
-    dual = normals.abs().sum(dim=2) if norm == "linf" else (normals * normals).sum(dim=2).sqrt()
-    distances = (values.abs() / (dual + 1e-12)).scatter(1, y[:, None], torch.inf)
+    distances = (values.abs() / (_dual_lengths(normals, norm) + 1e-12)).scatter(1, y[:, None], torch.inf)
     nearest = distances.argmin(dim=1)
     return normals[rows, nearest], values[rows, nearest]
+
+
+def _dual_lengths(normals: Tensor, norm: Norm) -> Tensor:
+    """How fast linear functions with normals (B, K, D) rise along a movement of length 1: (B, K)."""
+    if norm == "linf":
+        return normals.abs().sum(dim=2)
+    return normals.abs().amax(dim=2) if norm == "l1" else (normals * normals).sum(dim=2).sqrt()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -75,6 +76,37 @@ def flatten_channels_last(graph: fx.GraphModule, example: Tensor) -> None:
         node.replace_all_uses_with(flat)
         graph.graph.erase_node(node)
     graph.recompile()
+
+
+def rectify_in_place(graph: fx.GraphModule) -> None:
+    """Let a ReLU overwrite what a layer or a sum has just made for it alone; no backward pass needs that.
+
+    Args:
+        graph: a traced network; changed.
+    """
+    layers: dict[str, nn.Module] = dict(graph.named_modules())
+    for node in list(graph.graph.nodes):
+        source = node.args[0] if node.args and rectifies(node, layers) else None
+        if isinstance(source, fx.Node) and len(source.users) == 1 and makes_its_output(source, layers):
+            with graph.graph.inserting_before(node):
+                rectified = graph.graph.call_function(torch.relu_, (source,))
+            node.replace_all_uses_with(rectified)
+            graph.graph.erase_node(node)
+    graph.recompile()
+
+
+def rectifies(node: fx.Node, layers: dict[str, nn.Module]) -> bool:
+    """Whether a node is a ReLU."""
+    if node.op == "call_module":
+        return type(layers[str(node.target)]) is nn.ReLU
+    return node.target in (F.relu, torch.relu, "relu")
+
+
+def makes_its_output(node: fx.Node, layers: dict[str, nn.Module]) -> bool:
+    """Whether a node gives a tensor of its own, which its backward pass does not look at."""
+    if node.op == "call_module":
+        return type(layers[str(node.target)]) in (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
+    return node.target in (operator.add, torch.add)
 
 
 def channels_last_flatten(features: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The nearest point of a hyperplane inside the unit box, for a whole batch at once.
 
 Source: Croce & Hein 2020, "Minimally distorted adversarial examples with a fast adaptive boundary attack" (ICML),
-section 3.1 and supplement A. There the breakpoints of a monotone, piecewise linear function are sorted; here its root
-is found by Newton's method, which needs no sort and ends exactly after a few rounds.
+section 3.1 and supplement A. There the breakpoints of a monotone, piecewise linear function are sorted; here, in
+L-infinity and L2, its root is found by Newton's method, which needs no sort and ends exactly after a few rounds.
 """
 
 from __future__ import annotations
@@ -37,12 +37,15 @@ def project_on_hyperplane(points: Tensor, normal: Tensor, excess: Tensor, norm: 
         points: (B, D) in [0, 1].
         normal: (B, D), the gradient of the linear function.
         excess: (B,), the linear function's value at the points; its zero is sought.
-        norm: ``linf`` or ``l2``.
+        norm: in which the movement is shortest.
     """
     # Comparisons and masks are slow on a CPU, so choices are made by numbers that are exactly -1, 0 or 1.
     heading = torch.sign(normal * torch.where(excess >= 0, -1.0, 1.0).to(normal.dtype)[:, None])
     room = heading.clamp(min=0).addcmul_(heading, points, value=-1)
     slope = normal.abs()
+    if norm == "l1":
+        movement = _steepest_first(slope, room, excess.abs())
+        return Projection(movement * heading, movement.sum(dim=1))
     if norm == "linf":
         scale = _root(slope, room, excess.abs())
         movement = torch.minimum(room, scale[:, None])
@@ -54,13 +57,25 @@ def project_on_hyperplane(points: Tensor, normal: Tensor, excess: Tensor, norm: 
     return Projection(movement * heading, (movement * movement).sum(dim=1).sqrt())
 
 
+def _steepest_first(slope: Tensor, room: Tensor, amount: Tensor) -> Tensor:
+    """In L1 the coordinate of the largest slope moves as far as it can, then the next one, until the amount is made."""
+    steepest, order = slope.sort(dim=1, descending=True)
+    space = room.gather(1, order)
+    gains = steepest * space
+    missing = amount[:, None] - (gains.cumsum(dim=1) - gains)
+    movement = torch.minimum(missing.clamp_(min=0) / steepest.clamp(min=LEAST_SLOPE), space)
+    return torch.empty_like(movement).scatter_(1, order, movement)
+
+
 def _root(weight: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
     """The least t >= 0 with sum_i weight_i min(t, reach_i) = amount, or a t beyond all reach where there is none.
 
     Newton from the left: on its way t only grows, and it stands still once the set of coordinates that are used up is
     right. A row that stands still is left alone, so that more rounds for the sake of other rows change nothing in it.
     """
-    t = torch.zeros_like(amount)
+    # The first round, with all coordinates free, is a sum; where nothing has weight there is no root.
+    t = amount / weight.sum(dim=1)
+    t = torch.where(t.isfinite(), t, torch.where(amount > 0, torch.inf, 0))
     steepness = torch.full_like(amount, -1)
     for _ in range(MOST_ROUNDS):
         free = (reach - t[:, None]).sign_().clamp_(min=0)

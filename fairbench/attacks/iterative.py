@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fairbench.attacks.ascent import Logits, Loss, ball_bounds, input_gradient
-from fairbench.attacks.balls import Norm, project, step_direction
+from fairbench.attacks.balls import DENSE_NORMS, DenseNorm, project, step_direction
 from fairbench.attacks.starts import keyed_start, uniform_start
 from fairbench.attacks.validation import checked_batch, checked_logits
 from fairbench.losses.per_sample import cross_entropy, margin
@@ -48,7 +48,7 @@ def pgd(
     eps: float,
     steps: int = 20,
     step_size: float | None = None,
-    norm: Norm = "linf",
+    norm: DenseNorm = "linf",
     generator: torch.Generator | None = None,
     seed: int = 0,
     indices: Tensor | None = None,
@@ -103,7 +103,7 @@ def cw(
     eps: float,
     steps: int = 30,
     step_size: float | None = None,
-    norm: Norm = "linf",
+    norm: DenseNorm = "linf",
     generator: torch.Generator | None = None,
     seed: int = 0,
     indices: Tensor | None = None,
@@ -142,13 +142,13 @@ def _ascend(
     eps: float,
     steps: int,
     step_size: float | None,
-    norm: Norm,
+    norm: DenseNorm,
     generator: torch.Generator | None,
     seed: int,
     indices: Tensor | None,
     emit: Emit,
 ) -> Tensor:
-    x, y = checked_batch(x, y, eps=eps, norm=norm, indices=indices)
+    x, y = checked_batch(x, y, eps=eps, norm=norm, norms=DENSE_NORMS, indices=indices)
     if steps < 0:
         raise ValueError(f"expected at least 0 steps, got {steps}.")
     if emit not in ("success", "last"):

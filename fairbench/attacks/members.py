@@ -11,9 +11,11 @@ from torch import Tensor
 
 from fairbench.attacks.apgd import Climber
 from fairbench.attacks.balls import Norm
+from fairbench.attacks.climb_losses import LossName
 from fairbench.attacks.fab import Walker
 from fairbench.attacks.search import Search
-from fairbench.attacks.square_l2 import SquareL2
+from fairbench.attacks.sparse_climb import SparseClimber
+from fairbench.attacks.square_bumps import SquareBumps
 from fairbench.attacks.square_search import SquareLinf
 
 
@@ -33,6 +35,10 @@ VERSIONS = {
     "plus": Version(("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"), restarts=5),
     "rand": Version(("apgd-ce", "apgd-dlr"), transformations=20),
 }
+SPARSE_RESTARTS = 5
+"""of the untargeted gradient attacks of the standard version, in L1."""
+SPARSE_TARGETS = 5
+"""of APGD-T in L1; FAB-T keeps its nine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,22 +62,37 @@ def searches(name: str, settings: Settings) -> Iterator[Search[Any]]:
         name: one of ``MEMBERS``.
         settings: of the evaluation.
     """
-    ball = {"eps": settings.eps, "norm": settings.norm, "seed": settings.seed, "purpose": name}
     targets = min(settings.targets, settings.classes - 1)
     restarts = range(settings.restarts)
     if name == "apgd-ce":
-        yield from (Climber(loss="ce", restart=restart, **ball) for restart in restarts)
+        yield from (_climber("ce", name, settings, restart=restart) for restart in restarts)
     elif name == "apgd-dlr":
-        yield from (Climber(loss="dlr", restart=restart, **ball) for restart in restarts)
+        yield from (_climber("dlr", name, settings, restart=restart) for restart in restarts)
     elif name == "apgd-t":
-        yield Climber(loss="dlr-targeted", targets=targets, **ball)
+        climbed = min(targets, SPARSE_TARGETS) if settings.norm == "l1" else targets
+        yield _climber("dlr-targeted", name, settings, targets=climbed)
     elif name == "fab":
-        yield from (Walker(restart=restart, **ball) for restart in restarts)
+        yield from (Walker(settings.eps, settings.norm, settings.seed, name, restart=restart) for restart in restarts)
     elif name == "fab-t":
-        yield Walker(targeted=True, targets=targets, **ball)
+        yield Walker(settings.eps, settings.norm, settings.seed, name, targeted=True, targets=targets)
     else:
-        square = SquareLinf if settings.norm == "linf" else SquareL2
-        yield square(settings.eps, settings.seed, settings.square_queries + 1)
+        yield _square(settings)
+
+
+def _climber(
+    loss: LossName, name: str, settings: Settings, *, restart: int = 0, targets: int = 1
+) -> Climber | SparseClimber:
+    run = {"purpose": name, "restart": restart, "targets": targets}
+    if settings.norm == "l1":
+        return SparseClimber(loss, settings.eps, settings.seed, **run)
+    return Climber(loss, settings.eps, settings.norm, settings.seed, **run)
+
+
+def _square(settings: Settings) -> SquareLinf | SquareBumps:
+    questions = settings.square_queries + 1
+    if settings.norm == "linf":
+        return SquareLinf(settings.eps, settings.seed, questions)
+    return SquareBumps(settings.eps, settings.norm, settings.seed, questions)
 
 
 MEMBERS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")

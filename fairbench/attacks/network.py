@@ -28,7 +28,7 @@ class Passes:
     verdict: int = 0
     """images that were judged by the network under attack."""
     seconds: float = 0.0
-    """spent inside the network; on a GPU only the time to launch."""
+    """spent inside the network, by all threads together; on a GPU only the time to launch."""
 
 
 @dataclass
@@ -38,7 +38,9 @@ class Network:
     model: Logits
     search: Logits
     shapes: tuple[int, ...]
-    """sizes that a pass may have, rising; the last one is the micro-batch."""
+    """sizes that a pass of a search may have, rising; the last one is the micro-batch."""
+    verdict_shapes: tuple[int, ...] = ()
+    """sizes that a verdict may have; empty for whole micro-batches."""
     transformations: int = 1
     """passes that a gradient is averaged over, for networks that draw random numbers (EOT)."""
     passes: Passes = field(default_factory=Passes)
@@ -51,7 +53,7 @@ class Network:
     def verdict_logits(self, x: Tensor) -> Tensor:
         """What the network under attack answers: (N, C, H, W) -> (N, K), any N above 0."""
         began = time.perf_counter()
-        sizes = sizes_for(len(x), self.shapes)
+        sizes = sizes_for(len(x), self.verdict_shapes or self.shapes[-1:])
         extra = sum(sizes) - len(x)
         filled = torch.cat([x, x[:1].expand(extra, *x.shape[1:])]) if extra else x
         with torch.no_grad():
@@ -128,16 +130,16 @@ def choose_micro_batch(model: Logits, example: Tensor, precision: str = "float32
     Args:
         model: the network.
         example: (1, C, H, W).
-        precision: of the search; a bfloat16 pass needs four times the work to be worth its start.
+        precision: of the search; a bfloat16 pass needs twice the work to be worth its start.
 
     Returns:
-        a power of two: about 10 GFLOP of forward pass on a CPU, 4 to 128 images; 64 times the work on a GPU.
+        a power of two: about 50 GFLOP of forward pass on a CPU, 4 to 256 images; some 10 times the work on a GPU.
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(example)
     on_cpu = example.device.type == "cpu"
-    budget, lowest, highest = (10e9, 4, 128) if on_cpu else (640e9, 64, 1024)
+    budget, lowest, highest = (50e9, 4, 256) if on_cpu else (640e9, 64, 1024)
     if precision == "bfloat16":
-        budget *= 4
+        budget *= 2
     images = budget / max(counter.get_total_flops(), 1)
     return int(min(max(2 ** int(torch.tensor(images).log2().floor()), lowest), highest))

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from fairbench.attacks.ascent import Logits
-from fairbench.attacks.folding import drop_identities, flatten_channels_last, fold_batch_norm
+from fairbench.attacks.folding import drop_identities, flatten_channels_last, fold_batch_norm, rectify_in_place
+from fairbench.attacks.steady_linear import SteadyLinear
 from fairbench.attacks.strided import PhaseConv
 
 Precision = Literal["float32", "bfloat16"]
@@ -38,7 +39,7 @@ def search_network(model: Logits, precision: Precision, example: Tensor) -> tupl
     if len(list(model.parameters())) == 0 or next(model.parameters()).dtype != torch.float32:
         return model, ["searched with the network itself: its weights are not float32"]
     try:
-        candidate = _rounded(_folded(copy.deepcopy(model).requires_grad_(False), example[:1]), precision)
+        candidate = SearchCopy(_folded(copy.deepcopy(model).requires_grad_(False), example[:1]), precision)
         difference = _difference(candidate, model, example)
     except torch.OutOfMemoryError:
         raise
@@ -55,30 +56,38 @@ def _folded(module: nn.Module, example: Tensor) -> nn.Module:
     try:
         graph = fx.symbolic_trace(module)
     except Exception:  # a network whose Python branches on its input stays as it is
-        return _with_phase_convolutions(module)
+        return _with_own_layers(module)
     drop_identities(graph)
     fold_batch_norm(graph)
     flatten_channels_last(graph, example)
-    return _with_phase_convolutions(graph)
+    rectify_in_place(graph)
+    return _with_own_layers(graph)
 
 
-def _with_phase_convolutions(module: nn.Module) -> nn.Module:
+def _with_own_layers(module: nn.Module) -> nn.Module:
     for name, layer in list(module.named_modules()):
         if name and PhaseConv.fits(layer):
             module.set_submodule(name, PhaseConv(layer))  # pyright: ignore[reportArgumentType]
+        elif name and type(layer) is nn.Linear:
+            module.set_submodule(name, SteadyLinear(layer))
     return module
 
 
-def _rounded(module: nn.Module, precision: Precision) -> Logits:
-    module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    if precision == "float32":
-        return lambda x: module(x.contiguous(memory_format=torch.channels_last))
-    module = module.to(torch.bfloat16)
-    last = [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1:]
-    for layer in last:
-        # Logits rounded to 8 bits would hide the small improvements that a search lives on.
-        layer.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
-    return lambda x: module(x.to(torch.bfloat16, memory_format=torch.channels_last)).float()
+class SearchCopy:
+    """A network in its faster form; can be copied, so that threads do not share one."""
+
+    def __init__(self, module: nn.Module, precision: Precision) -> None:
+        self.module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+        self.module.to(self.dtype)
+        last = [layer for layer in self.module.modules() if isinstance(layer, nn.Linear)][-1:]
+        for layer in last if self.dtype == torch.bfloat16 else ():
+            # Logits rounded to 8 bits would hide the small improvements that a search lives on.
+            layer.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, K) float32 logits."""
+        return self.module(x.to(self.dtype, memory_format=torch.channels_last)).float()
 
 
 def _difference(candidate: Logits, model: Logits, example: Tensor) -> float:

@@ -25,4 +25,4 @@ class AttackResult:
     """of the network: ``randomised``, ``probabilities``, ``dynamic``, ``classes``, ``logits_range`` (clean images),
     ``square_better`` and ``suspicion`` (a sentence, where Square broke what the attacks before it left), ``farthest``
     (largest distance of an adversarial example), ``micro_batch``, ``shapes`` (sizes of a pass),
-    ``search_precision``, ``threads``, ``notes``."""
+    ``search_precision``, ``threads``, ``workers`` (threads that search side by side), ``notes``."""

@@ -8,9 +8,9 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from fairbench.attacks.crew import Crew
 from fairbench.attacks.network import Network
 from fairbench.attacks.rows import Images, Rows, regroup, take
-from fairbench.attacks.shapes import sizes_for
 
 State = TypeVar("State", bound=Rows)
 
@@ -54,17 +54,17 @@ class _Part(Generic[State]):
     state: State
 
 
-def in_batches(images: Images, rows: Tensor, network: Network, *, targets: int) -> list[Images]:
-    """Batches as the network takes them, the last one padded.
+def in_batches(images: Images, rows: Tensor, crew: Crew, *, targets: int) -> list[Images]:
+    """Batches as the networks take them, the last one padded.
 
     Args:
         images: all of them.
         rows: (B,) int64, which ones; B above 0.
-        network: gives the sizes.
+        crew: gives the sizes.
         targets: an image is there so often, in a row, with targets of falling rank.
     """
     count = len(rows) * targets
-    sizes = sizes_for(count, network.shapes)
+    sizes = crew.sizes(count)
     repeated = rows.repeat_interleave(targets)
     padded = take(images, torch.cat([repeated, rows[-1:].expand(sum(sizes) - count)]))
     padded.target[:count] = torch.arange(targets, device=rows.device).repeat(len(rows))
@@ -72,7 +72,7 @@ def in_batches(images: Images, rows: Tensor, network: Network, *, targets: int) 
     return regroup([padded], torch.arange(len(padded.row), device=rows.device), sizes)
 
 
-def run(search: Search[State], network: Network, outcome: Outcome, batches: list[Images]) -> None:
+def run(search: Search[State], crew: Crew, outcome: Outcome, batches: list[Images]) -> None:
     """Run a search on batches of images until all are broken or its iterations are over.
 
     All rows of an image advance together, and the first one that breaks it, in case of a tie the one of the likeliest
@@ -80,18 +80,19 @@ def run(search: Search[State], network: Network, outcome: Outcome, batches: list
 
     Args:
         search: the attack.
-        network: asked in batches of its sizes.
+        crew: advances the batches.
         outcome: where broken images are written.
         batches: as :func:`in_batches` makes them.
     """
-    parts = [_Part(images, search.begin(images)) for images in batches]
+    parts = crew.each(lambda _, images: _Part(images, search.begin(images)), batches)
     for iteration in range(search.iterations):
-        found = []
-        for part in parts:
+
+        def advance(network: Network, part: _Part[State], iteration: int = iteration) -> tuple[Tensor, Tensor]:
             points, fools = search.advance(network, part.images, part.state, iteration)
-            found.append((points, fools & part.images.alive))
-        if _judge(parts, found, network, outcome):
-            parts = _without_broken(parts, network)
+            return points, fools & part.images.alive
+
+        if _judge(parts, crew.each(advance, parts), crew.lead, outcome):
+            parts = _without_broken(parts, crew)
             if not parts:
                 return
     found = []
@@ -99,7 +100,7 @@ def run(search: Search[State], network: Network, outcome: Outcome, batches: list
         if (points := search.last_points(part.images, part.state)) is not None:
             found.append((points, part.images.alive))
     if found:
-        _judge(parts, found, network, outcome)
+        _judge(parts, found, crew.lead, outcome)
 
 
 def _judge(parts: list[_Part[State]], found: list[tuple[Tensor, Tensor]], network: Network, outcome: Outcome) -> bool:
@@ -125,13 +126,13 @@ def _judge(parts: list[_Part[State]], found: list[tuple[Tensor, Tensor]], networ
     return True
 
 
-def _without_broken(parts: list[_Part[State]], network: Network) -> list[_Part[State]]:
+def _without_broken(parts: list[_Part[State]], crew: Crew) -> list[_Part[State]]:
     """The same parts until fewer rows hold all that are left."""
     alive = torch.cat([part.images.alive for part in parts])
     keep = alive.nonzero().squeeze(1)
     if not len(keep):
         return []
-    sizes = sizes_for(len(keep), network.shapes)
+    sizes = crew.sizes(len(keep))
     extra = sum(sizes) - len(keep)
     if sum(sizes) == len(alive):
         return parts

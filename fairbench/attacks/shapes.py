@@ -12,42 +12,70 @@ import torch
 from torch import Tensor
 
 PARTS = 8
-"""smaller sizes are multiples of this part of the micro-batch."""
-LEAST = 2
-"""a single row is a vector to most libraries, and reduced in another order."""
+"""sizes are multiples of this part of the micro-batch,"""
+SMALL = (2, 3, 4, 6, 8, 12, 16, 24)
+"""or small. A single row is a vector to most libraries, and reduced in another order."""
+LEAST_VERDICT = 16
+"""images are judged in so many or a power of two times as many; few are judged at all."""
+
+Answers = list[Tensor]
+"""Tensors (B, ...): what a network is asked about B images."""
 
 
-def exact_shapes(compute: Callable[[Tensor], list[Tensor]], sample: Tensor) -> tuple[int, ...]:
+def search_sizes(micro_batch: int) -> list[int]:
+    """The sizes of a pass that are worth a try, in rising order: of a search, which goes on with fewer and fewer."""
+    step = max(micro_batch // PARTS, 1)
+    wanted = {*range(step, micro_batch, step), *SMALL}
+    return sorted(size for size in wanted if 2 <= size < micro_batch)
+
+
+def verdict_sizes(micro_batch: int) -> list[int]:
+    """The same for verdicts."""
+    return [size for size in (LEAST_VERDICT * 2**power for power in range(10)) if size < micro_batch]
+
+
+def exact_shapes(compute: Callable[[list[Tensor]], list[Answers]], sample: Tensor, sizes: list[int]) -> tuple[int, ...]:
     """The sizes at which every image gets what it gets in a whole micro-batch.
 
     Args:
-        compute: (B, C, H, W) -> tensors (B, ...): everything that is asked of the network.
+        compute: batches (B, C, H, W) -> for each everything that is asked of the network.
         sample: (M, C, H, W), one micro-batch.
+        sizes: that are tried, below M.
 
     Returns:
         sizes in rising order; the last one is M. M alone where the network draws random numbers.
     """
-    micro_batch = len(sample)
-    whole = compute(sample)
-    if not _same(compute(sample), whole):
-        return (micro_batch,)
-    step = max(micro_batch // PARTS, 1)
-    smaller = [size for size in range(step, micro_batch, step) if size >= LEAST]
     # The last rows, so that a row is also compared at another place of the batch.
-    exact = [size for size in smaller if _same(compute(sample[-size:]), [part[-size:] for part in whole])]
-    return (*exact, micro_batch)
+    whole, again, *parts = compute([sample, sample, *(sample[-size:] for size in sizes)])
+    if not _same(again, whole):
+        return (len(sample),)
+    exact = [size for size, part in zip(sizes, parts, strict=True) if _same(part, [answer[-size:] for answer in whole])]
+    return (*exact, len(sample))
 
 
-def sizes_for(rows: int, shapes: tuple[int, ...]) -> list[int]:
+def sizes_for(rows: int, shapes: tuple[int, ...], *, shares: int = 1) -> list[int]:
     """The sizes of the passes that so many rows need: whole micro-batches, then the least size that holds the rest.
 
     Args:
         rows: at least 0.
         shapes: as :func:`exact_shapes` gives them.
+        shares: so many go on side by side: each gets about as many rows, where that takes less time.
+
+    Returns:
+        sizes, of which all but the last one are filled.
     """
+    alternatives = [_of_one_share(-(-rows // count), shapes) for count in range(1, shares + 1)]
+    count, share = min(enumerate(alternatives, start=1), key=lambda alternative: sum(alternative[1]))
+    sizes = share * count
+    while sizes and sum(sizes[:-1]) >= rows:
+        sizes.pop()
+    return sizes
+
+
+def _of_one_share(rows: int, shapes: tuple[int, ...]) -> list[int]:
     whole, rest = divmod(rows, shapes[-1])
     return [shapes[-1]] * whole + ([min(size for size in shapes if size >= rest)] if rest else [])
 
 
-def _same(first: list[Tensor], second: list[Tensor]) -> bool:
+def _same(first: Answers, second: Answers) -> bool:
     return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))

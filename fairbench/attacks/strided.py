@@ -62,7 +62,7 @@ class PhaseConv(nn.Module):
     def _phases_of(self, weight: Tensor) -> Tensor:
         outputs, inputs = weight.shape[:2]
         blocks = weight.reshape(outputs, inputs, self.taps, self.stride, self.taps, self.stride).flip(2).flip(4)
-        return blocks.permute(1, 3, 5, 0, 2, 4).reshape(-1, outputs, self.taps, self.taps)
+        return blocks.permute(3, 5, 1, 0, 2, 4).reshape(-1, outputs, self.taps, self.taps)
 
 
 class _PhaseConv(torch.autograd.Function):
@@ -75,10 +75,25 @@ class _PhaseConv(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         layer = ctx.layer
         phases = F.conv2d(gradients[0], layer.phases, padding=layer.taps - 1)
-        pixels = F.pixel_shuffle(phases, layer.stride)
+        pixels = interleaved(phases, layer.stride)
         (height, width), padding = ctx.size, layer.padding
         # Rows and columns at the end that no window reaches receive nothing.
         below, right = (max(size + padding - have, 0) for size, have in zip(ctx.size, pixels.shape[2:], strict=True))
         if below or right:
             pixels = F.pad(pixels, (0, right, 0, below))
         return pixels[:, :, padding : padding + height, padding : padding + width], None
+
+
+def interleaved(phases: Tensor, stride: int) -> Tensor:
+    """Every stride-th pixel from each phase.
+
+    Args:
+        phases: (B, stride * stride * C, H, W), phases of the rows before those of the columns before channels.
+        stride: at least 1.
+
+    Returns:
+        (B, C, stride * H, stride * W) in channels-last order, so that whole runs of a phase's channels are copied.
+    """
+    images, _, height, width = phases.shape
+    parts = phases.permute(0, 2, 3, 1).reshape(images, height, width, stride, stride, -1)
+    return parts.transpose(2, 3).reshape(images, height * stride, width * stride, -1).permute(0, 3, 1, 2)

@@ -12,7 +12,13 @@ from fairbench.attacks.balls import NORMS
 
 
 def checked_batch(
-    x: Tensor, y: Tensor, *, eps: float, norm: str = "linf", indices: Tensor | None = None
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    norm: str = "linf",
+    norms: tuple[str, ...] = NORMS,
+    indices: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The images and labels, detached, or a ValueError that says what is wrong with them.
 
@@ -20,13 +26,13 @@ def checked_batch(
         x: (N, C, H, W) floating point in [0, 1]; N may be 0.
         y: (N,) integers, at least 0.
         eps: radius, finite and at least 0.
-        norm: one of ``NORMS``.
+        norm: one of ``norms``.
+        norms: that the attack knows.
         indices: (N,) integers or None.
     """
-    if norm == "l1":
-        raise ValueError("norm l1 is not built: these attacks know linf and l2; the reference package attacks in l1.")
-    if norm not in NORMS:
-        raise ValueError(f"expected norm to be one of {', '.join(NORMS)}, got {norm!r}.")
+    if norm not in norms:
+        elsewhere = "; autoattack, apgd, fab and square know it" if norm in NORMS else ""
+        raise ValueError(f"expected norm to be one of {', '.join(norms)}, got {norm!r}{elsewhere}.")
     if not (math.isfinite(eps) and eps >= 0):
         raise ValueError(f"expected eps to be finite and at least 0, got {eps}.")
     if x.ndim != 4 or not x.is_floating_point():

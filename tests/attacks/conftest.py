@@ -1,24 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from benchmarks.attack_cases import Case
 from fairbench.attacks.ascent import projected_ascent
+from fairbench.attacks.rows import Images
 from fairbench.losses.per_sample import cross_entropy
-
-
-@dataclass(frozen=True)
-class Case:
-    """A network and images that it has not seen."""
-
-    network: nn.Module
-    x: Tensor
-    y: Tensor
-    eps: float
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -28,6 +18,17 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def images_of():
+    """(x, y) -> the rows of a search, with no ranking of targets."""
+
+    def rows_of(x: Tensor, y: Tensor) -> Images:
+        rows, nothing = torch.arange(len(y)), torch.zeros(len(y), 10, dtype=torch.long)
+        return Images(x, y, rows, rows, nothing, torch.zeros_like(rows), torch.ones(len(y), dtype=torch.bool))
+
+    return rows_of
 
 
 @pytest.fixture(scope="session")

@@ -60,8 +60,9 @@ def test_a_radius_of_zero_changes_nothing(attack, linear, images):
     assert torch.equal(attack(linear, images, LABELS, eps=0.0), images)
 
 
-def test_a_radius_of_zero_leaves_what_the_network_knows(result_attack, linear, images):
-    result = result_attack(linear, images, LABELS, eps=0.0)
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+def test_a_radius_of_zero_leaves_what_the_network_knows(result_attack, linear, images, norm):
+    result = result_attack(linear, images, LABELS, eps=0.0, norm=norm)
     assert torch.equal(result.robust, linear(images).argmax(dim=1) == LABELS)
     assert torch.equal(result.predicted, linear(images).argmax(dim=1))
 
@@ -166,10 +167,10 @@ def test_bad_images_labels_and_radii_are_refused(attack, linear, images, change,
 
 
 def test_unknown_names_are_refused(linear, images):
-    with pytest.raises(ValueError, match="norm l1 is not built: these attacks know linf and l2"):
-        autoattack(linear, images, LABELS, eps=0.1, norm="l1")
-    with pytest.raises(ValueError, match="norm to be one of linf, l2, got 'l0'"):
-        pgd(linear, images, LABELS, eps=0.1, norm="l0")
+    with pytest.raises(ValueError, match="norm to be one of linf, l2, l1, got 'l0'"):
+        autoattack(linear, images, LABELS, eps=0.1, norm="l0")
+    with pytest.raises(ValueError, match="one of linf, l2, got 'l1'; autoattack, apgd, fab and square know it"):
+        pgd(linear, images, LABELS, eps=0.1, norm="l1")
     with pytest.raises(ValueError, match="standard, plus, rand, got 'fast'"):
         autoattack(linear, images, LABELS, eps=0.1, version="fast")
     with pytest.raises(ValueError, match="got 'deepfool'"):

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fairbench.attacks import apgd
-from fairbench.attacks.apgd import Climb, Climber, checkpoints, dlr, record, review_step_size, targeted_dlr
+from fairbench.attacks.apgd import Climb, Climber, checkpoints, record, review_step_size
+from fairbench.attacks.climb_losses import dlr, targeted_dlr
 from fairbench.attacks.network import Network
-from fairbench.attacks.rows import Images
 from fairbench.losses.per_sample import cross_entropy
 
 
@@ -100,12 +100,10 @@ def test_the_ratio_is_blind_to_shift_and_scale():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_the_best_point_is_no_worse_than_the_start_and_inside(digits, norm):
+def test_the_best_point_is_no_worse_than_the_start_and_inside(digits, images_of, norm):
     x, y = digits.x[:32], digits.y[:32]
     eps = digits.eps if norm == "linf" else 1.0
-    rows = torch.arange(32)
-    network = Network(digits.network, digits.network, (32,))
-    images = Images(x, y, rows, rows, torch.zeros(32, 10, dtype=torch.long), rows * 0, torch.ones(32, dtype=torch.bool))
+    network, images = Network(digits.network, digits.network, (32,)), images_of(x, y)
     climber = Climber(loss="ce", eps=eps, norm=norm, seed=0, purpose="apgd-ce")
     state = climber.begin(images)
     with torch.no_grad():

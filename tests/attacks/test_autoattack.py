@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
-from pyautoattack import AutoAttack
 from torch import nn
 
+from benchmarks.attack_cases import reference_robust
 from fairbench.attacks import apgd, autoattack, cw, fab, fgsm, pgd, square
 
 QUERIES = 300
 
 
 def reference(case, images, attacks, *, norm="linf", eps=None, seed=0):
-    options = {"norm": {"linf": "Linf", "l2": "L2"}[norm], "version": "custom", "device": "cpu"}
-    with torch.random.fork_rng():
-        runner = AutoAttack(case.network, eps=eps or case.eps, attacks=attacks, seed=seed, **options)
-        runner.verbose = False
-        runner.square.n_queries = QUERIES
-        runner.fab.n_restarts = runner.apgd.n_restarts = 1
-        _, answers = runner.run_standard_evaluation(case.x[:images], case.y[:images], batch_size=500)
-    return answers == case.y[:images]
+    attacked = replace(case, x=case.x[:images], y=case.y[:images], eps=eps or case.eps)
+    return reference_robust(attacked, norm=norm, attacks=attacks, queries=QUERIES, seed=seed)
 
 
 class FourClasses(nn.Module):
@@ -70,6 +65,12 @@ def test_members_are_as_strong_as_those_of_the_reference_package(digits, member,
 @pytest.mark.parametrize("member", ["apgd-ce", "square"])
 def test_l2_members_are_as_strong_as_those_of_the_reference_package(digits, member):
     assert_same_strength(digits, member, norm="l2", eps=0.8)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("member", ["apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"])
+def test_l1_members_are_as_strong_as_those_of_the_reference_package(digits, member):
+    assert_same_strength(digits, member, norm="l1", eps=2.0)
 
 
 @pytest.mark.parametrize(

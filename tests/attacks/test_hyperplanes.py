@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyautoattack.fab_projections import projection_l2, projection_linf
+from pyautoattack.fab_projections import projection_l1, projection_l2, projection_linf
 from scipy.optimize import linprog
 
 from fairbench.attacks.hyperplanes import project_on_hyperplane
@@ -23,7 +23,7 @@ def case(seed, dimension=30, batch=16, scale=1.0):
     return points, normal, torch.randn(batch, generator=generator) * scale
 
 
-@given(seed=st.integers(0, 10_000), norm=st.sampled_from(["linf", "l2"]))
+@given(seed=st.integers(0, 10_000), norm=st.sampled_from(["linf", "l2", "l1"]))
 @settings(max_examples=25, deadline=None)
 def test_the_point_is_on_the_plane_or_at_the_end_of_the_box(seed, norm):
     points, normal, excess = case(seed, scale=3.0)
@@ -60,7 +60,24 @@ def test_linf_against_a_linear_programme():
             assert found.movement[row].abs().max().item() == pytest.approx(solved.fun, abs=1e-5)
 
 
-@pytest.mark.parametrize(("norm", "reference"), [("linf", projection_linf), ("l2", projection_l2)])
+def test_l1_against_a_linear_programme():
+    points, normal, excess = case(4, dimension=12, batch=8)
+    found = project_on_hyperplane(points, normal, excess, "l1")
+    solved = 0
+    for row in range(8):
+        p, w, c = (t[row].numpy().astype(float) for t in (points, normal, excess))
+        room = [(0, 1 - value) for value in p] + [(0, value) for value in p]
+        shortest = linprog(np.ones(2 * len(p)), A_eq=np.r_[w, -w][None], b_eq=[-c], bounds=room)
+        if shortest.success:
+            solved += 1
+            assert found.length[row].item() == pytest.approx(shortest.fun, abs=1e-5)
+            assert found.movement[row].abs().sum().item() == pytest.approx(shortest.fun, abs=1e-5)
+    assert solved > 4
+
+
+@pytest.mark.parametrize(
+    ("norm", "reference"), [("linf", projection_linf), ("l2", projection_l2), ("l1", projection_l1)]
+)
 @pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
 def test_against_the_reference_package(norm, reference, scale):
     points, normal, excess = case(5, dimension=60, batch=64, scale=scale)
@@ -71,7 +88,7 @@ def test_against_the_reference_package(norm, reference, scale):
     torch.testing.assert_close(found.movement, expected, atol=2e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_rows_do_not_see_each_other(norm):
     points, normal, excess = case(7, dimension=64, batch=33, scale=2.0)
     together = project_on_hyperplane(points, normal, excess, norm).movement
@@ -80,7 +97,7 @@ def test_rows_do_not_see_each_other(norm):
         assert torch.equal(alone.movement[0], together[row])
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_a_flat_function_moves_nothing(norm):
     found = project_on_hyperplane(torch.rand(2, 5), torch.zeros(2, 5), torch.tensor([1.0, -1.0]), norm)
     assert not found.movement.any()

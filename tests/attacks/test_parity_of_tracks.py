@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pytest
-import torch
-from pyautoattack import AutoAttack
 
+from benchmarks.attack_cases import case_of_track, reference_robust
 from fairbench.attacks import autoattack
-from fairbench.data import load_dataset
 from fairbench.errors import UsageError
-from fairbench.models import create_model, load_weights
 
 IMAGES = 500
-MEMBERS = ["apgd-ce", "apgd-t", "fab-t", "square"]
-TRACKS = {"digits": ("cnn_tiny", 0.2), "fmnist": ("cnn_small", 0.1)}
+CASES = [
+    ("digits", "pgd_at", "linf", 0.2),
+    ("digits", "trades", "linf", 0.2),
+    ("digits", "pgd_at", "l2", 0.7),
+    ("digits", "pgd_at", "l1", 2.0),
+    ("fmnist", "pgd_at", "linf", 0.1),
+]
 
 
-@pytest.fixture(scope="module", params=[("digits", "pgd_at"), ("digits", "trades"), ("fmnist", "pgd_at")])
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case[:3]))
 def case(request):
-    """Network, images, labels, radius, and what the reference package leaves robust."""
-    track, base = request.param
+    """Network, images and radius, the norm, and what the reference package leaves robust."""
+    track, base, norm, eps = request.param
+    weights = Path(str(resources.files("fairbench.bases"))) / track / f"{base}.safetensors"
     try:
-        data = load_dataset(track)
+        attacked = replace(case_of_track(track, weights, IMAGES), eps=eps)
     except UsageError as missing:
         pytest.skip(str(missing))
-    # Training images fill up where the test split is smaller: agreement does not ask who has seen an image.
-    x = torch.cat([data.test.images, data.train.images])[:IMAGES].float() / 255
-    y = torch.cat([data.test.labels, data.train.labels])[:IMAGES]
-    architecture, eps = TRACKS[track]
-    network = create_model(architecture, num_classes=10, image_shape=tuple(x.shape[1:]))
-    load_weights(network, Path(str(resources.files("fairbench.bases"))) / track / f"{base}.safetensors")
-    network.eval()
-    with torch.random.fork_rng():
-        runner = AutoAttack(network, eps=eps, version="standard", seed=0, device="cpu")
-        runner.verbose = False
-        _, answers = runner.run_standard_evaluation(x, y, batch_size=500)
-    return network, x, y, eps, answers == y
+    return attacked, norm, reference_robust(attacked, norm=norm)
 
 
 @pytest.mark.prove
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_ensemble_agrees_image_by_image(case, precision):
-    network, x, y, eps, expected = case
-    found = autoattack(network, x, y, eps=eps, search_precision=precision).robust
+    attacked, norm, expected = case
+    call = {"eps": attacked.eps, "norm": norm, "search_precision": precision}
+    found = autoattack(attacked.network, attacked.x, attacked.y, **call).robust
     assert abs(int(expected.sum()) - int(found.sum())) <= 2
     assert int((expected & ~found).sum()) < 0.01 * IMAGES
     assert int((~expected & found).sum()) < 0.01 * IMAGES

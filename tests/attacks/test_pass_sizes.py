@@ -10,7 +10,8 @@ from torch import nn
 
 from fairbench.attacks import apgd, autoattack
 from fairbench.attacks.network import Network
-from fairbench.attacks.shapes import exact_shapes, sizes_for
+from fairbench.attacks.shapes import exact_shapes, search_sizes, sizes_for, verdict_sizes
+from fairbench.attacks.steady_linear import SteadyLinear
 
 
 @given(rows=st.integers(0, 500), kinds=st.sets(st.integers(1, 63)))
@@ -23,6 +24,27 @@ def test_sizes_hold_all_rows_and_little_more(rows, kinds):
     assert sum(sizes) - rows < min((size for size in shapes if size >= rows % 64), default=64)
 
 
+@given(rows=st.integers(0, 500), kinds=st.sets(st.integers(1, 63)), shares=st.integers(1, 5))
+def test_shares_end_no_later_than_one_alone_and_all_but_the_last_pass_are_filled(rows, kinds, shares):
+    shapes = (*sorted(kinds), 64)
+    sizes = sizes_for(rows, shapes, shares=shares)
+    assert sum(sizes) >= rows
+    assert sum(sizes[:-1]) < rows or not rows
+    assert set(sizes) <= set(shapes)
+    queues = [0] * shares
+    for size in sizes:
+        queues[queues.index(min(queues))] += size
+    assert max(queues) <= sum(sizes_for(rows, shapes))
+
+
+def test_shares_are_even():
+    shapes = (16, 32, 48, 64, 80, 96, 112, 128)
+    assert sizes_for(338, shapes, shares=2) == [128, 48, 128, 48]
+    assert sizes_for(20, shapes, shares=2) == [16, 16]
+    assert sizes_for(9, shapes, shares=2) == [16]
+    assert sizes_for(129, (128,), shares=2) == [128, 128]
+
+
 def test_smaller_sizes_are_used_only_where_every_bit_is_the_same():
     sample = torch.rand(64, 1, 4, 4)
 
@@ -32,11 +54,35 @@ def test_smaller_sizes_are_used_only_where_every_bit_is_the_same():
     def rounds_by_size(x):
         return [x * (1 + 1e-7 * (len(x) == 32))]
 
-    assert exact_shapes(honest, sample) == (8, 16, 24, 32, 40, 48, 56, 64)
-    assert exact_shapes(rounds_by_size, sample) == (8, 16, 24, 40, 48, 56, 64)
-    assert exact_shapes(honest, sample[:5]) == (2, 3, 4, 5)
-    assert exact_shapes(honest, sample[:1]) == (1,)
-    assert exact_shapes(lambda x: [x + torch.rand_like(x)], sample) == (64,)
+    def exact(answers, sample):
+        return exact_shapes(lambda parts: [answers(part) for part in parts], sample, search_sizes(len(sample)))
+
+    assert exact(honest, sample) == (2, 3, 4, 6, 8, 12, 16, 24, 32, 40, 48, 56, 64)
+    assert exact(rounds_by_size, sample) == (2, 3, 4, 6, 8, 12, 16, 24, 40, 48, 56, 64)
+    assert exact(honest, sample[:5]) == (2, 3, 4, 5)
+    assert exact(honest, sample[:1]) == (1,)
+    assert exact(lambda x: [x + torch.rand_like(x)], sample) == (64,)
+
+
+def test_verdicts_have_few_sizes():
+    assert verdict_sizes(256) == [16, 32, 64, 128]
+    assert verdict_sizes(16) == verdict_sizes(4) == []
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 15, 16, 23])
+def test_a_steady_layer_answers_few_rows_as_it_answers_many(rows):
+    torch.manual_seed(0)
+    layer = SteadyLinear(nn.Linear(512, 10))
+    x, weights = torch.rand(64, 512), torch.randn(64, 10)
+
+    def ask(part):
+        images = x[part].clone().requires_grad_()
+        logits = layer(images)
+        return logits.detach(), torch.autograd.grad((logits * weights[part]).sum(), images)[0]
+
+    many, few = ask(slice(0, 64)), ask(slice(64 - rows, 64))
+    assert all(torch.equal(a[-rows:], b) for a, b in zip(many, few, strict=True))
+    torch.testing.assert_close(many[0], nn.functional.linear(x, layer.weight, layer.bias))
 
 
 def test_a_network_that_sees_its_company_is_asked_in_one_size(digits):

@@ -13,7 +13,7 @@ from fairbench.attacks import autoattack
 from fairbench.attacks.checks import inspect, square_is_better, square_suspicion
 from fairbench.attacks.network import choose_micro_batch
 from fairbench.attacks.prepare import search_network
-from fairbench.attacks.strided import PhaseConv
+from fairbench.attacks.strided import PhaseConv, interleaved
 
 
 class Residual(nn.Module):
@@ -135,6 +135,13 @@ def test_phase_convolution_has_the_gradient_of_the_strided_one(conv, size, layou
     torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("stride", "channels"), [(2, 3), (3, 2), (1, 4)])
+def test_phases_interleave_like_a_pixel_shuffle(stride, channels):
+    phases = torch.randn(2, stride * stride * channels, 4, 5)
+    by_channel = phases.view(2, stride * stride, channels, 4, 5).transpose(1, 2).reshape(phases.shape)
+    assert torch.equal(interleaved(phases, stride), F.pixel_shuffle(by_channel, stride))
+
+
 @pytest.mark.parametrize(
     "conv",
     [
@@ -155,9 +162,9 @@ def test_the_micro_batch_follows_the_cost_of_the_network_alone():
     x = torch.rand(1, 3, 32, 32)
     small = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))
     large = nn.Sequential(nn.Conv2d(3, 256, 3, padding=1), nn.Conv2d(256, 256, 3, padding=1))
-    assert choose_micro_batch(small, x) == 128
-    assert choose_micro_batch(large, x) == 8
-    assert choose_micro_batch(large, x, "bfloat16") == 32
+    assert choose_micro_batch(small, x) == 256
+    assert choose_micro_batch(large, x) == 32
+    assert choose_micro_batch(large, x, "bfloat16") == 64
 
 
 def test_a_plain_network_raises_no_suspicion(digits):

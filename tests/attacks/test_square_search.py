@@ -8,16 +8,8 @@ import torch
 from fairbench.attacks import square
 from fairbench.attacks.keyed_bits import below, image_keys, random_bits, signs
 from fairbench.attacks.network import Network
-from fairbench.attacks.rows import Images
-from fairbench.attacks.square_l2 import SquareL2, bump_pattern
+from fairbench.attacks.square_bumps import SquareBumps, bump_pattern
 from fairbench.attacks.square_search import SquareLinf, square_pixels, square_side
-
-
-def images_of(x, y):
-    rows = torch.arange(len(y))
-    return Images(
-        x, y, rows, rows, torch.zeros(len(y), 10, dtype=torch.long), rows * 0, torch.ones(len(y), dtype=torch.bool)
-    )
 
 
 def test_sides_follow_the_published_schedule():
@@ -57,10 +49,18 @@ def test_draws_are_uniform_and_belong_to_the_image():
     assert not torch.equal(image_keys(1, torch.arange(4000), "other"), keys)
 
 
-@pytest.mark.parametrize(("kind", "eps"), [(SquareLinf, 0.1), (SquareL2, 1.0)])
-def test_the_margin_never_falls_and_points_stay_inside(digits, kind, eps):
+@pytest.mark.parametrize(
+    ("search", "size_of"),
+    [
+        (SquareLinf(0.1, 0, 60), lambda delta: delta.abs().amax(dim=1)),
+        (SquareBumps(1.0, "l2", 0, 60), lambda delta: delta.norm(dim=1)),
+        (SquareBumps(4.0, "l1", 0, 60), lambda delta: delta.abs().sum(dim=1)),
+    ],
+    ids=["linf", "l2", "l1"],
+)
+def test_the_margin_never_falls_and_points_stay_inside(digits, images_of, search, size_of):
     x, y = digits.x[:24], digits.y[:24]
-    search, images = kind(eps, 0, 60), images_of(x, y)
+    images = images_of(x, y)
     network = Network(digits.network, digits.network, (24,))
     state = search.begin(images)
     scores = []
@@ -68,9 +68,7 @@ def test_the_margin_never_falls_and_points_stay_inside(digits, kind, eps):
         points, _ = search.advance(network, images, state, iteration)
         best = search.last_points(images, state)
         for candidate in (points, best):
-            delta = (candidate - x).flatten(1)
-            size = delta.abs().amax(dim=1) if kind is SquareLinf else delta.norm(dim=1)
-            assert size.max() <= eps + 1e-6
+            assert size_of((candidate - x).flatten(1)).max() <= search.eps + 1e-6
             assert candidate.min() >= 0
             assert candidate.max() <= 1
         scores.append(state.score)
@@ -84,7 +82,7 @@ def test_the_margin_never_falls_and_points_stay_inside(digits, kind, eps):
     torch.testing.assert_close(best_other - truth, state.score, atol=1e-5, rtol=1e-4)
 
 
-def test_a_linf_change_is_plus_or_minus_the_radius(digits):
+def test_a_linf_change_is_plus_or_minus_the_radius(digits, images_of):
     x, y = digits.x[:6], digits.y[:6]
     search, images = SquareLinf(0.1, 0, 5), images_of(x, y)
     network = Network(digits.network, digits.network, (6,))
@@ -95,12 +93,21 @@ def test_a_linf_change_is_plus_or_minus_the_radius(digits):
         assert ((points - extremes).abs().amin(dim=0) < 1e-6).all()
 
 
-def test_the_l2_pattern_is_a_bump_above_its_negative():
+@pytest.mark.parametrize(("norm", "order"), [("l2", 2), ("l1", 1)])
+def test_the_pattern_is_a_bump_above_its_negative(norm, order):
     for side in (3, 5, 9):
-        pattern = bump_pattern(side)
-        assert pattern.norm().item() == pytest.approx(1, abs=1e-6)
+        pattern = bump_pattern(side, norm)
+        assert torch.linalg.vector_norm(pattern, order).item() == pytest.approx(1, abs=1e-6)
         assert (pattern[: side // 2] > 0).all()
         assert (pattern[side // 2 :] < 0).all()
+    # Eq. 3 for a bump of 2 x 5 pixels: rings 2, 1, 0, 1, 2 around the middle of the lower row.
+    steps = [1.0, 1 / 4, 1 / 9] if norm == "l2" else [1.0, 1 / 16, 1 / 81]
+    inside = [steps[0] + steps[1] + steps[2], steps[1] + steps[2], steps[2]]
+    middle, beside, far = inside
+    bump = torch.tensor([[far, beside, beside, beside, far], [far, beside, middle, beside, far]])
+    expected = bump / torch.linalg.vector_norm(bump, order)
+    found = bump_pattern(5, norm)[:2]
+    torch.testing.assert_close(found / torch.linalg.vector_norm(found, order), expected)
 
 
 def test_more_queries_break_no_less(digits):

@@ -1,0 +1,94 @@
+"""Threads that search side by side: nobody sees from the result how many they were."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from fairbench.attacks import autoattack, prepare_search
+from fairbench.attacks.crew import Crew
+from fairbench.attacks.network import Network
+
+
+@pytest.fixture
+def two_cores():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def crew_of(count):
+    return Crew([Network(lambda x: x, lambda x: x, (8,)) for _ in range(count)])
+
+
+def test_results_come_in_order_and_every_network_is_asked_by_one_thread(two_cores):
+    seen, both = {}, threading.Barrier(2, timeout=20)
+
+    def work(network, number):
+        if number < 2:
+            both.wait()  # so that neither thread does it all
+        seen.setdefault(id(network), set()).add(threading.get_ident())
+        assert torch.get_num_threads() == 1
+        network.passes.forward += number
+        return number
+
+    with crew_of(2) as crew:
+        assert crew.each(work, range(20)) == list(range(20))
+        assert crew.each(work, []) == []
+        assert len(seen) == 2
+        assert all(len(threads) == 1 for threads in seen.values())
+        assert crew.take_passes().forward == sum(range(20))
+        assert crew.take_passes().forward == 0
+    assert torch.get_num_threads() == 2
+
+
+def test_an_error_of_any_thread_is_raised(two_cores):
+    def work(_, number):
+        if number == 3:
+            raise ArithmeticError("the third")
+        return number
+
+    with crew_of(2) as crew, pytest.raises(ArithmeticError, match="the third"):
+        crew.each(work, range(6))
+
+
+def test_two_threads_find_what_one_finds(digits, two_cores):
+    def attack():
+        return autoattack(
+            digits.network,
+            digits.x[:20],
+            digits.y[:20],
+            eps=digits.eps,
+            attacks=["apgd-ce", "square"],
+            square_queries=40,
+            micro_batch=8,
+        )
+
+    two = attack()
+    torch.set_num_threads(1)
+    one = attack()
+    assert (one.checks["workers"], two.checks["workers"]) == (1, 2)
+    assert torch.equal(one.x_adv, two.x_adv)
+    assert torch.equal(one.robust, two.robust)
+
+
+def test_a_network_that_draws_and_one_that_cannot_be_copied_are_asked_by_one_thread(two_cores, digits):
+    class Drawing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.linear(x.flatten(1)) + 1e-6 * torch.randn(len(x), 10)
+
+    for network in (Drawing().eval(), digits.network.forward):
+        assert len(prepare_search(network, digits.x[:4], precision="float32", micro_batch=4).searches) == 1
+    searches = prepare_search(digits.network, digits.x[:4], precision="float32", micro_batch=4).searches
+    assert len(searches) == 2
+    assert searches[0].module is not searches[1].module
+    weights = zip(*(search.module.state_dict().values() for search in searches), strict=True)
+    assert all(one.data_ptr() == other.data_ptr() for one, other in weights)
