@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from fairbench.attacks import autoattack, cw, fgsm, pgd
+from fairbench.attacks import autoattack, cw, fgsm, pgd, prepare_search
 from fairbench.attacks.foreign import ForeignAttack
 from fairbench.attacks.prepare import Precision
 from fairbench.data import CorruptionSource, to_unit
-from fairbench.errors import unknown_name
+from fairbench.errors import WorkError, unknown_name
 from fairbench.evaluation.attack_checks import checks_of
 from fairbench.evaluation.network import FixedShape
 from fairbench.extensions import ATTACKS, load_extension
@@ -47,6 +47,29 @@ class Condition:
     perturb: Perturb
     adversarial: bool = True
     """whether the images are the worst that were found, so that one that is misclassified as it is counts as that."""
+    search_precision: Precision | None = None
+    """of a search; None where it is none."""
+
+    def network(self, model: nn.Module, micro_batch: int, examples: Tensor) -> FixedShape:
+        """The network as this condition asks it, ready for any number of batches and threads.
+
+        Call it while no other thread asks a network.
+
+        Args:
+            model: the network.
+            micro_batch: images that it is asked about at once.
+            examples: (N, C, H, W) in [0, 1], N above 0.
+
+        Raises:
+            WorkError: if it is to be searched and does not answer finite logits.
+        """
+        if self.search_precision is None:
+            return FixedShape(model, micro_batch)
+        try:
+            prepared = prepare_search(model, examples, precision=self.search_precision, micro_batch=micro_batch)
+        except ValueError as error:
+            raise WorkError(f"{self.name} failed: {error}") from error
+        return FixedShape(model, micro_batch, prepared)
 
 
 def sees_subset(name: str) -> bool:
@@ -100,6 +123,7 @@ def make_condition(
         settings=settings,
         perturb=perturb,
         adversarial=name != "clean",
+        search_precision=settings.get("search_precision"),
     )
 
 
@@ -167,6 +191,7 @@ def _search(
             square_queries=queries,
             search_precision=precision,
             micro_batch=model.micro_batch,
+            prepared=model.prepared,
         )
         return Perturbed(result.x_adv, checks_of(result))
 

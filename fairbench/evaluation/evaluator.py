@@ -81,7 +81,7 @@ def evaluate(
         adversarial: file of adversarial examples that were made elsewhere, as ``evaluation.uploaded`` reads them; adds
             the conditions ``external`` and ``strongest``.
         device: where to compute; None is where the model is. Several share the images, the others with copies of
-            the model; AutoAttack and Square use the first one alone, and so should a model that draws random numbers.
+            the model. A model that draws random numbers should be alone: its draws depend on the company.
         out: folder for ``predictions.npz`` and the journal; a call with the same folder does only what is missing
             and keeps the conditions that are there. None keeps nothing.
         fresh: forget what the folder has.

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from fairbench.attacks import Prepared
 from fairbench.errors import UsageError, WorkError
 
 
@@ -19,9 +20,11 @@ class FixedShape:
     cut into micro-batches of one size, the last one filled up by repeating an image whose answers are dropped.
     """
 
-    def __init__(self, network: nn.Module, micro_batch: int) -> None:
+    def __init__(self, network: nn.Module, micro_batch: int, prepared: Prepared | None = None) -> None:
         self.network = network
         self.micro_batch = micro_batch
+        self.prepared = prepared
+        """what searches ask in its place; None leaves it to each search to make that."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """The logits (B, K) of images (B, C, H, W); differentiable with respect to the images.

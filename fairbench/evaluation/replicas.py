@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from fairbench.threads import started_threads
 
 Result = TypeVar("Result")
 
@@ -40,15 +42,15 @@ def share(
     """The results of all batches in their order, each replica working on one batch at a time.
 
     Args:
-        replicas: at least one; alone it works in this thread.
+        replicas: alone it works in this thread; none where there are no batches.
         batches: positions of images.
         work: what is done to a batch; its errors are raised here.
     """
-    if len(replicas) == 1:
+    if len(replicas) <= 1:
         for batch in batches:
             yield work(replicas[0], batch)
         return
-    with ThreadPoolExecutor(len(replicas), thread_name_prefix="replica") as pool:
+    with started_threads(len(replicas), "replica", cores=torch.get_num_threads()) as pool:
         running: deque[Future[Result]] = deque()
         for number, batch in enumerate(batches):
             if len(running) == len(replicas):

@@ -110,27 +110,33 @@ class Runner:
         labels = self.material.labels[positions].numpy()
         left = positions[len(log.predicted) :]
         batches = left.split(shape.batch_size) if len(left) else ()
-        # A search traces the network, and tracing is seen by all threads of a process: it stays on one device.
-        replicas = self.replicas[:1] if "search_precision" in condition.settings else self.replicas
+        networks = {
+            replica: condition.network(
+                replica.model, shape.micro_batch, self._images(slice(shape.micro_batch), replica)
+            )
+            for replica in self.replicas[: len(batches)]
+        }
 
         def attack(replica: Replica, batch: Tensor) -> tuple[Verdicts, float]:
             began = time.perf_counter()
-            found = self._verdicts(condition, replica, shape, batch)
+            found = self._verdicts(condition, networks[replica], replica, batch)
             return found, time.perf_counter() - began
 
         with self.progress.bar(condition.name, len(positions)) as bar:
             _advance(bar, len(log.predicted), log.predicted, labels)
-            for (answers, checks), seconds in share(replicas, batches, attack):
+            for (answers, checks), seconds in share(tuple(networks), batches, attack):
                 self.journal.add_batch(condition.name, answers.tolist(), seconds, checks)
                 _advance(bar, len(answers), log.predicted, labels)
 
-    def _verdicts(self, condition: Condition, replica: Replica, shape: Shape, batch: Tensor) -> Verdicts:
+    def _verdicts(self, condition: Condition, network: FixedShape, replica: Replica, batch: Tensor) -> Verdicts:
         seed = int(condition.settings.get("seed", 0)) + int(batch[0])
-        x = to_unit(self.material.images[batch.to(self.material.images.device)].to(replica.device))
+        x = self._images(batch.to(self.material.images.device), replica)
         y = self.material.labels[batch].to(replica.device)
         torch.manual_seed(seed)  # for networks that draw; attacks are keyed by image
-        logits_of = FixedShape(replica.model, shape.micro_batch)
-        return verdicts(condition, logits_of, x, y, batch.to(replica.device))
+        return verdicts(condition, network, x, y, batch.to(replica.device))
+
+    def _images(self, rows: Tensor | slice, replica: Replica) -> Tensor:
+        return to_unit(self.material.images[rows].to(replica.device))
 
 
 def _advance(bar: Bar, amount: int, predicted: list[int], labels: np.ndarray) -> None:

@@ -6,7 +6,7 @@ kind of machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -68,13 +68,11 @@ def perturbed(
     Returns:
         (n, C, H, W) float32 on the CPU.
     """
-    parts = []
-    with borrowed(model, device) as place, _threads(shape.threads):
-        logits_of = FixedShape(model, shape.micro_batch)
-        for batch in positions.split(shape.batch_size):
-            x, y, indices = _images(dataset, batch, place)
-            parts.append(condition.perturb(logits_of, x, y, indices).x_adv.detach().cpu())
-    return torch.cat(parts)
+
+    def perturb(logits_of: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Tensor:
+        return condition.perturb(logits_of, x, y, indices).x_adv.detach()
+
+    return _batch_by_batch(perturb, model, dataset, condition, positions, shape=shape, device=device)
 
 
 def ask_again(
@@ -101,15 +99,12 @@ def ask_again(
     Raises:
         WorkError: if the model answers NaN, or an attack leaves its ball.
     """
-    answers = []
-    with borrowed(model, device) as place, _threads(shape.threads):
-        logits_of = FixedShape(model, shape.micro_batch)
-        with (progress or Silent()).bar(condition.name, len(positions)) as bar:
-            for batch in positions.split(shape.batch_size):
-                x, y, indices = _images(dataset, batch, place)
-                answers.append(verdicts(condition, logits_of, x, y, indices).answers.cpu())
-                bar.advance(len(batch))
-    return torch.cat(answers).numpy().astype(np.int16)
+
+    def answer(logits_of: FixedShape, x: Tensor, y: Tensor, indices: Tensor) -> Tensor:
+        return verdicts(condition, logits_of, x, y, indices).answers
+
+    found = _batch_by_batch(answer, model, dataset, condition, positions, shape=shape, device=device, progress=progress)
+    return found.numpy().astype(np.int16)
 
 
 def answers_to(model: nn.Module, images: Tensor, shape: Shape, *, device: torch.device) -> NDArray[np.int16]:
@@ -127,9 +122,29 @@ def answers_to(model: nn.Module, images: Tensor, shape: Shape, *, device: torch.
     return torch.cat(answers).numpy().astype(np.int16)
 
 
-def _images(dataset: Dataset, positions: Tensor, place: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    test = dataset.test.take(positions)
-    return to_unit(test.images.to(place)), test.labels.to(place), positions.to(place)
+def _batch_by_batch(
+    work: Callable[[FixedShape, Tensor, Tensor, Tensor], Tensor],
+    model: nn.Module,
+    dataset: Dataset,
+    condition: Condition,
+    positions: Tensor,
+    *,
+    shape: Shape,
+    device: torch.device,
+    progress: Progress | None = None,
+) -> Tensor:
+    """What comes of the images, in the batches of the evaluation; on the CPU."""
+    parts = []
+    with borrowed(model, device) as place, _threads(shape.threads):
+        examples = to_unit(dataset.test.images[: shape.micro_batch].to(place))
+        logits_of = condition.network(model, shape.micro_batch, examples)
+        with (progress or Silent()).bar(condition.name, len(positions)) as bar:
+            for batch in positions.split(shape.batch_size):
+                test = dataset.test.take(batch)
+                x, y = to_unit(test.images.to(place)), test.labels.to(place)
+                parts.append(work(logits_of, x, y, batch.to(place)).cpu())
+                bar.advance(len(batch))
+    return torch.cat(parts)
 
 
 @contextmanager

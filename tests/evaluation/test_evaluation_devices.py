@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from fairbench.attacks import autoattack
 from fairbench.errors import UsageError, WorkError
 from fairbench.evaluation import evaluate
 from fairbench.evaluation.journal import JOURNAL_NAME
@@ -16,15 +17,26 @@ from fairbench.evaluation.replicas import replicate, share
 CPU = torch.device("cpu")
 
 
-def test_two_devices_write_what_one_writes(network, digits, micro_batch, tmp_path):
-    call = {"attacks": ["clean", "pgd20", "square"], "eps": 0.1, "subset": 60, "batch_size": 12, "square_queries": 10}
-    one = evaluate(network, digits, out=tmp_path / "one", **call)
-    two = evaluate(network, digits, out=tmp_path / "two", device=["cpu", "cpu"], **call)
+def test_two_devices_write_what_one_writes(network, digits, micro_batch, tmp_path, monkeypatch):
+    call = {"attacks": ["clean", "pgd20", "aa", "square"], "eps": 0.1, "subset": 16, "batch_size": 12}
+    searching = set()
+
+    def noted(model, *args, **options):
+        searching.add((id(model), threading.current_thread().name))
+        return autoattack(model, *args, **options)
+
+    monkeypatch.setattr("fairbench.evaluation.battery.autoattack", noted)
+    one = evaluate(network, digits, out=tmp_path / "one", square_queries=10, **call)
+    assert len(searching) == 1
+    two = evaluate(network, digits, out=tmp_path / "two", device=["cpu", "cpu"], square_queries=10, **call)
+    assert len({model for model, _ in searching}) == 2
+    assert len({thread for _, thread in searching}) == 3
     files = [(tmp_path / name / PREDICTIONS_NAME).read_bytes() for name in ("one", "two")]
     assert files[0] == files[1]
-    assert one.conditions["square"].checks == two.conditions["square"].checks
+    for name in ("aa", "square"):
+        assert one.conditions[name].checks == two.conditions[name].checks
     lines = [(tmp_path / name / JOURNAL_NAME).read_text().count("batch_of") for name in ("one", "two")]
-    assert lines[0] == lines[1] == 2 * 30 + 5
+    assert lines[0] == lines[1] == 2 * 30 + 2 * 2
 
 
 def test_results_come_in_order_and_every_replica_works_alone():
@@ -52,7 +64,7 @@ def test_copies_have_the_weights_of_the_model():
     assert all(torch.equal(second.model.state_dict()[name], value) for name, value in expected.items())
 
 
-def test_an_error_on_any_device_is_the_error_of_the_evaluation(digits):
+def test_an_error_on_any_device_is_the_error_of_the_evaluation(digits, micro_batch):
     class Broken(nn.Module):
         def __init__(self):
             super().__init__()
@@ -63,7 +75,7 @@ def test_an_error_on_any_device_is_the_error_of_the_evaluation(digits):
             return answers / 0 if threading.current_thread() is not threading.main_thread() else answers
 
     with pytest.raises(WorkError, match="NaN or infinite"):
-        evaluate(Broken(), digits, ["clean"], eps=0.1, device=["cpu", "cpu"])
+        evaluate(Broken(), digits, ["clean"], eps=0.1, batch_size=12, device=["cpu", "cpu"])
 
 
 def test_no_device_at_all_is_refused(network, digits):

@@ -133,9 +133,9 @@ class Spoken:
 
 def test_out_of_memory_starts_the_condition_again_with_less(network, few_digits, tmp_path):
     spoken = Spoken(Silent())
-    result = evaluate(Limited(network), few_digits, ["clean"], out=tmp_path, batch_size=128, progress=spoken)
+    result = evaluate(Limited(network), few_digits, ["clean"], out=tmp_path, batch_size=256, progress=spoken)
     settings = result.conditions["clean"].settings
-    assert (settings["micro_batch"], settings["batch_size"], settings["asked_batch_size"]) == (8, 8, 128)
+    assert (settings["micro_batch"], settings["batch_size"], settings["asked_batch_size"]) == (8, 8, 256)
     assert spoken.lines[-1] == "clean: out of memory, again with 8 images at a time"
     assert result.average("clean") > 0.8
 
