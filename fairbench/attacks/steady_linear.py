@@ -18,8 +18,8 @@ class SteadyLinear(nn.Linear):
         self.weight, self.bias = layer.weight, layer.bias
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, D) -> (B, K)."""
+        """(B, D) -> (B, K); other shapes, such as those of tokens, as they are."""
         missing = LEAST_ROWS - len(input)
-        if missing <= 0:
+        if missing <= 0 or input.ndim != 2:
             return super().forward(input)
         return super().forward(F.pad(input, (0, 0, 0, missing)))[: len(input)]

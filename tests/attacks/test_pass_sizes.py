@@ -83,6 +83,8 @@ def test_a_steady_layer_answers_few_rows_as_it_answers_many(rows):
     many, few = ask(slice(0, 64)), ask(slice(64 - rows, 64))
     assert all(torch.equal(a[-rows:], b) for a, b in zip(many, few, strict=True))
     torch.testing.assert_close(many[0], nn.functional.linear(x, layer.weight, layer.bias))
+    tokens = torch.rand(rows, 3, 512)
+    torch.testing.assert_close(layer(tokens), nn.functional.linear(tokens, layer.weight, layer.bias))
 
 
 def test_a_network_that_sees_its_company_is_asked_in_one_size(digits):
