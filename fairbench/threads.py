@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 
 import torch
@@ -27,6 +29,17 @@ def started_threads(count: int, name: str, *, cores: int) -> ThreadPoolExecutor:
     everybody.wait()
     torch.set_num_threads(mine)
     return pool
+
+
+@contextmanager
+def computing_threads(count: int) -> Iterator[None]:
+    """Compute with so many cores: sums are split between them, so their number can move the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _use(cores: int) -> None:

@@ -119,5 +119,6 @@ def check_data(
             "image": shape,
             **fields,
             "fingerprint": dataset.fingerprint,
+            "held-out positions": f"sha256 {splits.sha256}",
         }
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +14,8 @@ from pydantic import Field, field_validator, model_validator
 
 from fairbench.errors import UsageError
 from fairbench.protocol.schema import Schema, validated
+
+HASHES_NAME = "SHA256SUMS"
 
 
 class HeldOutRanks(Schema):
@@ -65,16 +69,30 @@ def shipped_ranks(name: str) -> HeldOutRanks:
     """The held-out ranks that ship with the package for a data set.
 
     Raises:
-        UsageError: if there are none or the file breaks the schema.
+        UsageError: if there are none, the file is not the one that ships, or it breaks the schema.
     """
     if name not in shipped_names():
         raise UsageError(f"no held-out ranks ship for data set {name!r}")
-    file = resources.files("fairbench.protocol") / "splits" / f"{name}.json"
-    return validated(HeldOutRanks, json.loads(file.read_text("utf-8")), place=f"splits/{name}.json")
+    place = f"splits/{name}.json"
+    text = (_folder() / f"{name}.json").read_text("utf-8")
+    if hashlib.sha256(text.encode()).hexdigest() != shipped_hashes().get(f"{name}.json"):
+        raise UsageError(f"{place} was changed: its sha256 is not the one in {HASHES_NAME}; install fairbench again")
+    return validated(HeldOutRanks, json.loads(text), place=place)
+
+
+@cache
+def shipped_hashes() -> dict[str, str]:
+    """The sha256 of each file of held-out ranks, by its name: the lines of ``sha256sum``."""
+    lines = (_folder() / HASHES_NAME).read_text("utf-8").splitlines()
+    return {name: sha256 for sha256, name in (line.split() for line in lines)}
 
 
 @cache
 def shipped_names() -> frozenset[str]:
     """The data sets whose held-out ranks ship with the package."""
-    folder = resources.files("fairbench.protocol") / "splits"
-    return frozenset(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+    names = (entry.name for entry in _folder().iterdir())
+    return frozenset(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+
+def _folder() -> Traversable:
+    return resources.files("fairbench.protocol") / "splits"

@@ -10,11 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.protocol.attack_checks import AttackChecks
-from fairbench.protocol.masking import MaskingSign, MaskingVerdict, SignName
-
-FEWEST_IMAGES = 3
-SMALLEST_SHARE = 0.15
-"""A sign holds for a class where it is counted for so many images at least, and for such a share of those looked at."""
+from fairbench.protocol.masking import MaskingSign, MaskingVerdict, SignName, marked_classes
 
 Flags = NDArray[np.bool_]
 
@@ -29,6 +25,8 @@ class ProbeOutcomes:
     fooled: Mapping[str, Flags]
     """by ``fgsm``, ``pgd`` (at any of its steps), ``pgd_last`` (at the last of them), ``cw``, ``square``,
     ``large_epsilon`` and, where there was something to train a plain network on, ``transfer``."""
+    reached: NDArray[np.int64]
+    """(n,): the first wrong class that PGD came to, the label where it came to none before its last step."""
     gradient_is_zero: Flags
     differs: Flags
     """two passes gave different logits."""
@@ -51,17 +49,15 @@ def judge(
         checks: of AutoAttack in the battery, whose zero gradients count as well.
         not_probed: sign -> why it was left out.
     """
-    images = np.bincount(outcomes.labels, minlength=outcomes.num_classes)
     signs = []
     for name in get_args(SignName):
         if name in (not_probed or {}):
             continue
-        counted = np.maximum(_excess(name, outcomes), 0)
-        holds = _is_marked(counted, images)
+        counted, images = _counts(name, outcomes)
+        classes = set(marked_classes(counted.tolist(), images.tolist()))
         if name == "zero_gradient" and checks is not None:
-            holds |= _is_marked(np.array(checks.gradient_zero), np.array(checks.gradient_seen))
-        classes = np.flatnonzero(holds).tolist()
-        signs.append(MaskingSign(name=name, counted=counted.tolist(), images=images.tolist(), classes=classes))
+            classes |= set(marked_classes(checks.gradient_zero, checks.gradient_seen))
+        signs.append(MaskingSign(name=name, counted=counted.tolist(), images=images.tolist(), classes=sorted(classes)))
     flagged = sorted({index for sign in signs for index in sign.classes})
     return MaskingVerdict(
         flagged=bool(flagged),
@@ -73,16 +69,21 @@ def judge(
     )
 
 
-def _excess(name: SignName, outcomes: ProbeOutcomes) -> NDArray[np.int64]:
-    """(K,): images that show the sign less those that show its opposite."""
-    fooled = outcomes.fooled
+def _counts(name: SignName, outcomes: ProbeOutcomes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(K,) images that show the sign, less those that show its opposite, at least 0; and (K,) images looked at."""
+    fooled, reached = outcomes.fooled, outcomes.reached
 
-    def by_class(flags: Flags) -> NDArray[np.int64]:
-        return np.bincount(outcomes.labels[flags], minlength=outcomes.num_classes)
+    def by_class(flags: Flags, classes: NDArray[np.int64] = outcomes.labels) -> NDArray[np.int64]:
+        return np.bincount(classes[flags], minlength=outcomes.num_classes)
 
     def lead(of: Flags, over: Flags) -> NDArray[np.int64]:
-        return by_class(of & ~over) - by_class(over & ~of)
+        return np.maximum(by_class(of & ~over) - by_class(over & ~of), 0)
 
+    images = by_class(np.ones(len(reached), dtype=bool))
+    if name == "more_steps":
+        # It is the gradients in the class that was reached, not those of the image's own, that lead back.
+        came_in = reached != outcomes.labels
+        return by_class(came_in & ~fooled["pgd_last"], reached), by_class(came_in, reached)
     white_box = fooled["fgsm"] | fooled["pgd"] | fooled["cw"]
     leads = {
         "black_box": ("square", white_box),
@@ -91,15 +92,10 @@ def _excess(name: SignName, outcomes: ProbeOutcomes) -> NDArray[np.int64]:
     }
     if name in leads:
         of, over = leads[name]
-        return lead(fooled[of], over)
+        return lead(fooled[of], over), images
     shown = {
         "zero_gradient": outcomes.gradient_is_zero,
         "large_epsilon": ~fooled["large_epsilon"],
-        "more_steps": fooled["pgd"] & ~fooled["pgd_last"],
         "randomised": outcomes.differs,
     }
-    return by_class(shown[name])
-
-
-def _is_marked(counted: NDArray[np.int64], images: NDArray[np.int64]) -> Flags:
-    return (counted >= FEWEST_IMAGES) & (counted >= SMALLEST_SHARE * images)
+    return by_class(shown[name]), images

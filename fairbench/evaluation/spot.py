@@ -6,8 +6,7 @@ kind of machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from fairbench.evaluation.network import FixedShape, borrowed
 from fairbench.evaluation.runner import verdicts
 from fairbench.progress import Progress, Silent
 from fairbench.protocol.record import ConditionRecord
+from fairbench.threads import computing_threads
 
 _LARGEST_MICRO_BATCH = 4096
 _MOST_THREADS = 256
@@ -116,7 +116,7 @@ def answers_to(model: nn.Module, images: Tensor, shape: Shape, *, device: torch.
         shape: as recorded.
         device: where to compute.
     """
-    with borrowed(model, device) as place, _threads(shape.threads), torch.no_grad():
+    with borrowed(model, device) as place, computing_threads(shape.threads), torch.no_grad():
         logits_of = FixedShape(model, shape.micro_batch)
         answers = [logits_of(part.to(place)).argmax(dim=1).cpu() for part in images.split(shape.batch_size)]
     return torch.cat(answers).numpy().astype(np.int16)
@@ -135,7 +135,7 @@ def _batch_by_batch(
 ) -> Tensor:
     """What comes of the images, in the batches of the evaluation; on the CPU."""
     parts = []
-    with borrowed(model, device) as place, _threads(shape.threads):
+    with borrowed(model, device) as place, computing_threads(shape.threads):
         examples = to_unit(dataset.test.images[: shape.micro_batch].to(place))
         logits_of = condition.network(model, shape.micro_batch, examples)
         with (progress or Silent()).bar(condition.name, len(positions)) as bar:
@@ -145,14 +145,3 @@ def _batch_by_batch(
                 parts.append(work(logits_of, x, y, batch.to(place)).cpu())
                 bar.advance(len(batch))
     return torch.cat(parts)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Sums are split between threads, so their number can move the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

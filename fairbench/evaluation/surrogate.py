@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fairbench.data import Dataset, Split, to_unit
 from fairbench.losses import cross_entropy
+from fairbench.threads import computing_threads
 
 _WIDTH = 16
 _STEPS = 120
@@ -26,9 +27,11 @@ def plain_network(dataset: Dataset, device: torch.device) -> nn.Module:
         device: where to train.
 
     Returns:
-        The network in eval mode, frozen; the same on every call with the same data and device.
+        The network in eval mode, frozen; the same on every call with the same data and device, with any number of
+        threads.
     """
-    return _trained(_Source(dataset.fingerprint, dataset.num_classes, device, dataset.train))
+    with computing_threads(1):
+        return _trained(_Source(dataset.fingerprint, dataset.num_classes, device, dataset.train))
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,16 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from fairbench.leaderboard.intervals import wilson_interval
+from fairbench.leaderboard.summary import interval_of
 from fairbench.protocol.record import ConditionRecord
 from fairbench.report.cells import Cell, missing_cell
 from fairbench.report.scales import heat_step
 from fairbench.report.wording import EN_DASH, MISSING, class_title, condition_title, percent, percent_range, printable
 
-AGGREGATES = ("average", "balanced", "worst", "worst 10 %", "overall", "highest C_FPS", "images")
+AGGREGATES = ("average", "balanced", "worst", "worst 10 %", "spread", "overall", "highest C_FPS", "images")
 """Headings."""
+_MANY = 1_000
+"""From so many conditions times classes on, intervals that take milliseconds and more are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,10 @@ class ConditionRow:
 
 def condition_rows(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> tuple[ConditionRow, ...]:
     """A row for each condition, its cells as in ``AGGREGATES``."""
+    quick = len(conditions) * len(classes) > _MANY
     return tuple(
-        ConditionRow(title=condition_title(name), cells=_aggregates(one, classes)) for name, one in conditions.items()
+        ConditionRow(title=condition_title(name), cells=_aggregates(one, classes, quick=quick))
+        for name, one in conditions.items()
     )
 
 
@@ -46,31 +51,47 @@ def score_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str
     return _table(classes, [_score_column(condition, len(classes)) for condition in conditions.values()])
 
 
-def _aggregates(condition: ConditionRecord, classes: Sequence[str]) -> tuple[Cell, ...]:
+def _aggregates(condition: ConditionRecord, classes: Sequence[str], *, quick: bool) -> tuple[Cell, ...]:
     worst = condition.worst_class
-    correct, total = condition.class_correct, condition.class_total
+    correct, total = np.array(condition.class_correct), np.array(condition.class_total)
+    rates = correct[total > 0] / total[total > 0]
     scores = condition.class_false_positive_score
     highest = missing_cell(condition.undefined.get("class_false_positive_score", "not defined"))
     if scores is not None:
-        top = max(scores)
-        highest = Cell(text=percent(top), value=top, label=class_title(classes[scores.index(top)]))
+        highest = _cell(condition, "c_fps", max(scores), label=classes[scores.index(max(scores))], quick=quick)
     return (
-        _counted(condition.average, sum(correct), sum(total)),
-        Cell(text=percent(condition.balanced), value=condition.balanced),
-        _counted(condition.worst, correct[worst], total[worst], label=class_title(classes[worst])),
-        Cell(text=percent(condition.worst_tenth), value=condition.worst_tenth),
-        Cell(text=percent(condition.overall), value=condition.overall),
+        _cell(condition, "average", condition.average, counts=(int(correct.sum()), int(total.sum()))),
+        _cell(condition, "balanced", condition.balanced),
+        _cell(
+            condition,
+            "worst",
+            condition.worst,
+            counts=(int(correct[worst]), int(total[worst])),
+            label=classes[worst],
+            quick=quick,
+        ),
+        _cell(condition, "worst_tenth", condition.worst_tenth, quick=quick),
+        _cell(condition, "spread", float(np.ptp(rates)), quick=quick),
+        _cell(condition, "overall", condition.overall),
         highest,
-        Cell(text=f"{sum(total):,}", value=sum(total)),
+        Cell(text=f"{total.sum():,}", value=int(total.sum())),
     )
 
 
-def _counted(value: float, correct: int, total: int, *, label: str = "") -> Cell:
-    low, high = wilson_interval(correct, total)
-    counts = f"{correct:,} of {total:,}"
-    return Cell(
-        text=percent(value), value=value, interval=f"{percent_range((float(low), float(high)))}; {counts}", label=label
-    )
+def _cell(
+    condition: ConditionRecord,
+    metric: str,
+    value: float,
+    *,
+    counts: tuple[int, int] | None = None,
+    label: str = "",
+    quick: bool = False,
+) -> Cell:
+    """A number with its interval, unless it is costly and there is no time, and the counts behind it."""
+    ends = interval_of(condition, metric) if all(condition.class_total) and not quick else None
+    parts = [percent_range(ends)] if ends else []
+    parts += [f"{counts[0]:,} of {counts[1]:,}"] if counts else []
+    return Cell(text=percent(value), value=value, interval="; ".join(parts), label=class_title(label))
 
 
 def _accuracy_columns(conditions: Sequence[ConditionRecord]) -> list[list[str]]:

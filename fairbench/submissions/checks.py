@@ -25,6 +25,7 @@ CHECKS: dict[str, str] = {
     "aggregates": "every count and rate of the record is recomputed from the answers, with no difference",
     "examples": "the adversarial examples are those of the seed, in their ball, and do what the record says",
     "rerun": "images drawn after the submission, attacked again, are answered as recorded",
+    "masking": "probing the weights for masked gradients again gives the recorded verdict",
 }
 """Name of each check -> what holds when it passes."""
 

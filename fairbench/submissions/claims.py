@@ -47,6 +47,7 @@ def check_config(bundle: Bundle) -> str:
     }
     for name, (first, second) in said.items():
         require(first == second, "config", f"{name} is {ascii(first)[:80]}, config.json says {ascii(second)[:80]}")
+    _check_ledger(record)
     training = record.training
     require(training is not None, "config", "the record says nothing about training")
     if training is not None:
@@ -57,6 +58,18 @@ def check_config(bundle: Bundle) -> str:
         parts = (training.objective, training.modifiers) == (config.objective, config.modifiers)
         require(parts, "config", "the record names another objective or other modifiers")
     return "the configuration is the record's"
+
+
+def _check_ledger(record: Record) -> None:
+    """The choice is that of the record, and the reported weights were scored; more looks are the author's word."""
+    if record.ledger is None:
+        raise FailedCheckError("config", "the record has no ledger of how its weights were chosen")
+    ledger, last = record.ledger, record.last
+    same = ledger.selected_on == record.selected_on
+    require(same, "config", f"ledger: selected_on is {ledger.selected_on}, the record says {record.selected_on}")
+    scored = len({record.model.weights_sha256, last.weights_sha256 if last else record.model.weights_sha256})
+    fewer = f"ledger: test_evaluations is {ledger.test_evaluations}, the record reports {scored}"
+    require(ledger.test_evaluations >= scored, "config", fewer)
 
 
 def check_protocol(bundle: Bundle) -> str:

@@ -34,6 +34,7 @@ from fairbench.submissions.measured import (
     load_answers,
     make_network,
 )
+from fairbench.submissions.probed import check_masking
 from fairbench.submissions.rerun import Again, check_examples, check_rerun
 
 _DETAIL = 400
@@ -48,7 +49,7 @@ class Request:
     """gives data sets by name."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     images: int = DEFAULT_IMAGES
-    """per condition, asked again; 0 leaves the last check out, and the bundle unverified."""
+    """per condition, asked again; 0 leaves the last two checks out, and the bundle unverified."""
     full: bool = False
     """whether all images are asked again."""
     seed: int | None = None
@@ -162,6 +163,9 @@ def _all_checks(path: Path, folder: Path, request: Request, seed: int, findings:
             details = [check_rerun(bundle, dataset, answers, again) for answers in moments]
             findings.asked_again = len(dataset.test) if request.full else again.count
             findings.passed("rerun", "; ".join(details))
+    with _step("masking"):
+        if request.images or request.full:
+            findings.passed("masking", check_masking(bundle, dataset, moments[0], again))
 
 
 def _read(path: Path, folder: Path, findings: _Findings) -> Bundle:

@@ -1,12 +1,15 @@
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairbench.data import TrainingSplits, load_dataset, training_splits
+from fairbench.data import TrainingSplits, held_out, load_dataset, training_splits
 from fairbench.data.dataset import Dataset, Split
-from fairbench.data.held_out import HeldOutRanks, class_ranks, shipped_names, shipped_ranks
+from fairbench.data.held_out import HeldOutRanks, class_ranks, shipped_hashes, shipped_names, shipped_ranks
 from fairbench.errors import UsageError
 from fairbench.protocol.schema import validated
 
@@ -133,6 +136,21 @@ def test_files_of_ranks_are_validated(change, message):
     values = {"dataset": "x", "images_per_class": 10, "select": [5], "feedback": [7, 8], **change}
     with pytest.raises(UsageError, match=message):
         validated(HeldOutRanks, values, place="splits/x.json")
+
+
+def test_files_of_ranks_ship_with_their_hashes_and_a_changed_one_is_refused(monkeypatch, tmp_path):
+    assert set(shipped_hashes()) == {f"{name}.json" for name in shipped_names()}
+    folder = Path(held_out.__file__).parents[1] / "protocol" / "splits"
+    for name, sha256 in shipped_hashes().items():
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256
+    (tmp_path / "SHA256SUMS").write_bytes((folder / "SHA256SUMS").read_bytes())
+    changed = tmp_path / "digits.json"
+    changed.write_text(changed.read_text("utf-8").replace("[4, 16", "[5, 16"), encoding="utf-8")
+    monkeypatch.setattr(held_out, "_folder", lambda: tmp_path)
+    assert shipped_ranks.__wrapped__("fmnist") == shipped_ranks("fmnist")
+    with pytest.raises(UsageError, match=r"splits/digits.json was changed: its sha256 is not the one in SHA256SUMS"):
+        shipped_ranks.__wrapped__("digits")
 
 
 def test_ranks_that_do_not_ship_are_refused():

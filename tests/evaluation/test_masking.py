@@ -4,7 +4,9 @@ import fairbench.bases
 import numpy as np
 import pytest
 import torch
-from planted_defences import (
+from scipy.stats import binomtest
+
+from benchmarks.planted_defences import (
     GradientKiller,
     InputNoise,
     InputQuantiser,
@@ -15,12 +17,14 @@ from planted_defences import (
     fitted,
     plain_network,
 )
-
 from fairbench.data import load_dataset, to_unit
 from fairbench.evaluation.masking import ProbeOutcomes, judge
 from fairbench.evaluation.probes import probe_masking
+from fairbench.launch.cells import Request, resolve
+from fairbench.launch.run import data_loader, run_cell
 from fairbench.models import create_model, load_weights, normalisation_of
 from fairbench.protocol.attack_checks import AttackChecks
+from fairbench.protocol.masking import ACCIDENTAL_SHARE, FALSE_ALARMS, marked_classes
 
 EPSILON = 0.2
 LABELS = np.repeat([0, 1], 20)
@@ -63,16 +67,10 @@ def test_a_masked_network_is_flagged_in_every_class(data, plain, defence, sign):
     assert signs(verdict)[sign] == verdict.classes == list(range(10))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("defence", "expected"),
-    [
-        pytest.param(
-            OneClassMasked,
-            {"black_box", "transfer"},
-            marks=[pytest.mark.prove, pytest.mark.xfail(reason="flags two classes of a plain network besides")],
-        ),
-        pytest.param(OneClassKilled, {"zero_gradient", "black_box", "transfer"}, marks=pytest.mark.prove),
-    ],
+    [(OneClassMasked, {"black_box", "transfer"}), (OneClassKilled, {"zero_gradient", "black_box", "transfer"})],
 )
 def test_one_masked_class_is_flagged_alone(data, plain, defence, expected):
     verdict = probe_masking(defence(plain, 3), data, EPSILON)
@@ -98,6 +96,15 @@ def test_robust_networks_are_not_flagged(data, base):
     assert all(max(sign.counted) <= 1 for sign in verdict.signs)
 
 
+@pytest.mark.prove
+@pytest.mark.parametrize("method", ["pgd_at", "trades", "faal"])
+def test_what_methods_train_on_the_digits_is_not_flagged_at_three_seeds(tmp_path, method):
+    overrides = {"battery.conditions": "[clean, pgd20]"}
+    cells = resolve(Request(methods=[method], tracks=["digits"], seeds=[0, 1, 2], out=tmp_path, overrides=overrides))
+    records = [run_cell(cell, data_loader(None), torch.device("cpu")) for cell in cells]
+    assert [record.masking.classes for record in records] == [[]] * 3
+
+
 def test_the_verdict_is_the_same_twice_and_the_model_is_given_back(data, plain):
     noisy = InputNoise(plain).train()
     state = torch.random.get_rng_state()
@@ -109,33 +116,53 @@ def test_the_verdict_is_the_same_twice_and_the_model_is_given_back(data, plain):
 
 
 def outcomes(**flags):
-    """All probes fool everything but those named, which fool the images at these positions."""
+    """Probes fool everything but those named, which fool the images at these positions; PGD into the other class."""
     fooled = {name: np.ones(40, dtype=bool) for name in PROBES}
     values = {"gradient_is_zero": np.zeros(40, dtype=bool), "differs": np.zeros(40, dtype=bool)}
     for name, positions in flags.items():
         target = np.isin(np.arange(40), list(positions))
         (fooled if name in PROBES else values)[name] = target
-    return ProbeOutcomes(labels=LABELS, num_classes=2, fooled=fooled, **values)
+    reached = np.where(fooled["pgd"], 1 - LABELS, LABELS)
+    return ProbeOutcomes(labels=LABELS, num_classes=2, fooled=fooled, reached=reached, **values)
+
+
+NO_WHITE_BOX = {"fgsm": [], "pgd": [], "cw": []}
 
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
         ({}, {}),
-        ({"gradient_is_zero": range(3)}, {"zero_gradient": [0]}),
+        ({"gradient_is_zero": range(4)}, {"zero_gradient": [0]}),
         ({"gradient_is_zero": range(2)}, {}),
         ({"pgd_last": range(2, 40)}, {}),
-        ({"fgsm": [], "pgd": [], "cw": [], "transfer": [], "square": range(20, 24)}, {"black_box": [1]}),
-        ({"fgsm": [], "pgd": [0, 1, 2], "cw": [], "transfer": [], "square": range(3, 7)}, {}),
-        ({"fgsm": [], "pgd": [], "cw": [], "square": [], "transfer": range(3)}, {"transfer": [0]}),
-        ({"large_epsilon": range(3, 40)}, {"large_epsilon": [0]}),
-        ({"pgd_last": range(30)}, {"more_steps": [1]}),
+        ({**NO_WHITE_BOX, "transfer": [], "square": range(20, 24)}, {"black_box": [1]}),
+        ({**NO_WHITE_BOX, "pgd": [0, 1, 2], "transfer": [], "square": range(3, 7)}, {}),
+        ({**NO_WHITE_BOX, "square": [], "transfer": range(4)}, {"transfer": [0]}),
+        ({"large_epsilon": range(4, 40)}, {"large_epsilon": [0]}),
         ({"pgd": range(5, 40)}, {"one_step": [0]}),
         ({"differs": range(18, 40)}, {"randomised": [1]}),
     ],
 )
 def test_each_sign_is_counted_by_class(flags, expected):
     assert signs(judge(outcomes(**flags), settings={})) == expected
+
+
+def test_where_pgd_is_led_out_again_it_counts_for_the_class_that_it_had_reached():
+    verdict = judge(outcomes(fgsm=range(10, 40), pgd=range(10, 40), pgd_last=range(34)), settings={})
+    assert signs(verdict) == {"more_steps": [0]}
+    (sign,) = [one for one in verdict.signs if one.name == "more_steps"]
+    assert (sign.counted, sign.images) == ([6, 0], [20, 10])
+
+
+@pytest.mark.parametrize(("total", "num_classes"), [(20, 10), (20, 100), (5, 10), (1000, 10)])
+def test_a_class_is_marked_by_an_exact_binomial_test(total, num_classes):
+    counts = np.arange(total + 1)
+    p_values = np.array([binomtest(int(k), total, ACCIDENTAL_SHARE, alternative="greater").pvalue for k in counts])
+    others = num_classes - 1
+    marked = [marked_classes([int(k)] + [0] * others, [total] * num_classes) == [0] for k in counts]
+    assert marked == list(p_values <= FALSE_ALARMS / (7 * num_classes))
+    assert marked_classes([0], [0]) == []
 
 
 def test_zero_gradients_that_autoattack_saw_count_too():

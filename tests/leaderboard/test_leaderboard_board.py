@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy.special import ndtri
+from scipy.stats import binom, multinomial, multivariate_normal, ttest_ind
 from synthetic import make_condition, make_values, write_values
 
 from benchmarks import false_splits as simulated
 from fairbench.errors import UsageError
 from fairbench.evaluation.predictions import Predictions, write_predictions
 from fairbench.leaderboard.agreement import rank_agreement
-from fairbench.leaderboard.board import board_of, pairwise_p_values, rank_intervals, tie_groups
+from fairbench.leaderboard.board import SPLIT_SIGNIFICANCE, board_of, pairwise_p_values, rank_intervals, tie_groups
 from fairbench.leaderboard.comparison import adjusted, compare_average, compare_weakest
 from fairbench.leaderboard.outcomes import Outcomes, read_outcomes
 from fairbench.leaderboard.paired import mcnemar
@@ -165,6 +166,21 @@ def test_seeds_that_scatter_do_not_split_equals():
     assert splits <= 6
 
 
-def test_what_differs_is_told_apart():
-    better = [0.45, *simulated.tied(1)[1:]]
-    assert simulated.false_splits([simulated.tied(1), better], total=100, reruns=50, seed=5) >= 25
+def chance_to_tell_apart(first, second, total, *, agreement=0.8):
+    """The power of the exact test on one class, by adding up all outcomes of its images."""
+    both = multivariate_normal(cov=[[1, agreement], [agreement, 1]]).cdf(ndtri([first, second]))
+    pairs = np.array([(i, j) for i in range(total + 1) for j in range(total + 1 - i)])
+    chances = [first - both, second - both, 1 - first - second + both]
+    weights = multinomial.pmf(np.column_stack([pairs, total - pairs.sum(axis=1)]), total, chances)
+    p_values = 2 * binom.cdf(pairs.min(axis=1), np.maximum(pairs.sum(axis=1), 1), 0.5)
+    return float(weights[p_values < SPLIT_SIGNIFICANCE].sum())
+
+
+@pytest.mark.parametrize("better", [0.4, 0.5])
+def test_what_differs_is_told_apart_as_often_as_its_power_says(better):
+    """The other classes lie so high that the weakest one is never in doubt, and one test decides."""
+    methods = [[lowest, *[0.9] * 9] for lowest in (0.3, better)]
+    reruns, power = 100, chance_to_tell_apart(0.3, better, 100)
+    splits = simulated.false_splits(methods, total=100, reruns=reruns, seed=5)
+    low, high = binom.ppf([0.0005, 0.9995], reruns, power)
+    assert low <= splits <= high

@@ -11,6 +11,8 @@ from synthetic import GARMENTS, make_condition, make_record, make_values, write_
 
 from fairbench.errors import UsageError
 from fairbench.evaluation.summary import condition_record
+from fairbench.leaderboard.extremes import lowest_interval, spread_interval
+from fairbench.leaderboard.false_positive_intervals import highest_false_positive_interval
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.leaderboard.records import load_runs
 from fairbench.leaderboard.weakest import indistinguishable_from_worst
@@ -25,9 +27,12 @@ def percent(fraction):
     return f"{100 * fraction:.1f}"
 
 
+def span(ends):
+    return "\u2013".join(percent(float(end)) for end in ends)
+
+
 def wilson(correct, total):
-    low, high = wilson_interval(correct, total)
-    return f"{percent(float(low))}\u2013{percent(float(high))}"
+    return span(wilson_interval(correct, total))
 
 
 def run_pages(tmp_path, records, *, log=None):
@@ -70,17 +75,21 @@ def test_the_aggregates_of_a_run_are_the_records(tmp_path):
     for part, (names, block) in parts.items():
         table = page.table(f"{part}-aggregates")
         assert [cell.text.strip() for cell in table.rows[0]][1:] == [
-            "average", "balanced", "worst", "worst 10 %", "overall", "highest C_FPS", "images",
+            "average", "balanced", "worst", "worst 10 %", "spread", "overall", "highest C_FPS", "images",
         ]  # fmt: skip
         for name, cells in zip(names, (row[1:] for row in table.rows[1:]), strict=True):
             one = block[name]
             scores = one["class_false_positive_score"]
-            expected = [one[key] for key in ("average", "balanced", "worst", "worst_tenth", "overall")]
-            expected += [max(scores), sum(one["class_total"])]
+            counts = np.array(one["class_correct"]), np.array(one["class_total"])
+            expected = [one[key] for key in ("average", "balanced", "worst", "worst_tenth")]
+            expected += [float(np.ptp(counts[0] / counts[1])), one["overall"], max(scores), sum(one["class_total"])]
             assert [float(cell.attributes["data-value"]) for cell in cells] == expected
             worst = one["worst_class"]
-            count = one["class_correct"][worst], one["class_total"][worst]
-            assert cells[2].small == [f"{wilson(*count)}; {count[0]} of {count[1]}", values["data"]["classes"][worst]]
+            behind = f"{counts[0][worst]} of {counts[1][worst]}"
+            name_of_worst = values["data"]["classes"][worst]
+            assert cells[2].small == [f"{span(lowest_interval(*counts))}; {behind}", name_of_worst]
+            assert cells[4].small == [span(spread_interval(*counts))]
+            assert cells[6].small[0] == span(highest_false_positive_interval(one["confusion"]))
 
 
 def test_the_confusion_of_a_run_is_the_records(tmp_path):

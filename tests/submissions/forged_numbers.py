@@ -187,3 +187,33 @@ def no_examples(members):
 @forgery("examples")
 def a_batch_that_exhausts_the_memory(members):
     in_record(lambda values: values["conditions"]["fgsm"]["settings"].update(micro_batch=10**9))(members)
+
+
+@forgery("masking")
+def no_verdict_on_masking(members):
+    in_record(lambda values: values.update(masking=None))(members)
+
+
+@forgery("masking")
+def signs_of_masking_that_nobody_saw(members):
+    in_record(lambda values: values["masking"]["signs"][2]["counted"].__setitem__(0, 1))(members)
+
+
+@forgery("masking")
+def weaker_probes(members):
+    in_record(lambda values: values["masking"]["settings"].update(square_queries=1))(members)
+
+
+@forgery("record")
+def a_verdict_that_its_counts_contradict(members):
+    in_record(lambda values: values["masking"]["signs"][2]["counted"].__setitem__(0, 10))(members)
+
+
+@forgery("config")
+def fewer_looks_at_the_test_images(members):
+    in_record(lambda values: values["ledger"].update(test_evaluations=0))(members)
+
+
+@forgery("config")
+def a_ledger_of_another_selection(members):
+    in_record(lambda values: values["ledger"].update(selected_on="last"))(members)

@@ -135,8 +135,7 @@ CLAIMS = {
     "checks",
     "file_sha256",
     "findings",
-    "masking",
-    "ledger",
+    "test_evaluations",
 }
 """parts of a record that are the author's word, wherever they stand; the threat model says so"""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +18,7 @@ class GradientKiller(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 1, 8, 8) -> logits (B, 10)."""
         return self.network(x.detach() + 0 * x)
 
 
@@ -27,6 +30,7 @@ class InputQuantiser(nn.Module):
         self.network, self.levels = network, levels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 1, 8, 8) -> logits (B, 10)."""
         return self.network((x * self.levels).round() / self.levels)
 
 
@@ -38,6 +42,7 @@ class LogitTemperature(nn.Module):
         self.network, self.factor = network, factor
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 1, 8, 8) -> logits (B, 10)."""
         return self.network(x) * self.factor
 
 
@@ -49,6 +54,7 @@ class InputNoise(nn.Module):
         self.network, self.deviation = network, deviation
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 1, 8, 8) -> logits (B, 10)."""
         return self.network(x + self.deviation * torch.randn_like(x))
 
 
@@ -60,6 +66,7 @@ class WinnersTakeAll(nn.Module):
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
+        """Activations -> activations of the same shape."""
         flat = x.flatten(1)
         kept = max(1, int(self.share * flat.shape[1]))
         lowest = flat.topk(kept, dim=1).values[:, -1:]
@@ -70,12 +77,12 @@ class _Scrambled(torch.autograd.Function):
     """The identity, whose gradient has random signs for the chosen rows."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, chosen: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, chosen: Tensor) -> Tensor:
         ctx.save_for_backward(chosen)
         return x.clone()
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (chosen,) = ctx.saved_tensors
         generator = torch.Generator().manual_seed(0)
         signs = torch.randint(0, 2, gradient.shape, generator=generator, dtype=gradient.dtype) * 2 - 1
@@ -90,6 +97,7 @@ class OneClassMasked(nn.Module):
         self.network, self.masked = network, masked
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 1, 8, 8) -> logits (B, 10)."""
         with torch.no_grad():
             chosen = self.network(x).argmax(dim=1) == self.masked
         return self.network(_Scrambled.apply(x, chosen))
@@ -99,6 +107,7 @@ class OneClassKilled(OneClassMasked):
     """Cuts the gradient off of the images that it takes for one class."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 1, 8, 8) -> logits (B, 10)."""
         with torch.no_grad():
             chosen = self.network(x).argmax(dim=1) == self.masked
         return self.network(torch.where(chosen[:, None, None, None], x.detach() + 0 * x, x))
