@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from fairbench.cli.main import app
-from fairbench.metrics import METRICS
+from fairbench.metrics import METRICS, PAIR_METRICS
 from fairbench.protocol.conditions import CONDITIONS
 from fairbench.protocol.record import PROTOCOL_VERSION, SCHEMA_VERSION
 from fairbench.protocol.track import load_track, track_names
@@ -78,7 +78,8 @@ def members() -> str:
 
 def metrics() -> str:
     """Every metric with formula and source."""
-    rows = [[f"`{m.name}`", m.summary, f"`{m.formula}`", m.source] for m in METRICS.values()]
+    named = [*METRICS.values(), *PAIR_METRICS.values()]
+    rows = [[f"`{m.name}`", m.summary, f"`{m.formula}`", m.source] for m in named]
     return table(["metric", "what it is", "formula", "source"], rows)
 
 

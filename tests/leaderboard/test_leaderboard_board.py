@@ -170,8 +170,8 @@ def chance_to_tell_apart(first, second, total, *, agreement=0.8):
     """The power of the exact test on one class, by adding up all outcomes of its images."""
     both = multivariate_normal(cov=[[1, agreement], [agreement, 1]]).cdf(ndtri([first, second]))
     pairs = np.array([(i, j) for i in range(total + 1) for j in range(total + 1 - i)])
-    chances = [first - both, second - both, 1 - first - second + both]
-    weights = multinomial.pmf(np.column_stack([pairs, total - pairs.sum(axis=1)]), total, chances)
+    only = [first - both, second - both]
+    weights = multinomial.pmf(np.column_stack([pairs, total - pairs.sum(axis=1)]), total, [*only, 1 - sum(only)])
     p_values = 2 * binom.cdf(pairs.min(axis=1), np.maximum(pairs.sum(axis=1), 1), 0.5)
     return float(weights[p_values < SPLIT_SIGNIFICANCE].sum())
 
