@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from fairbench.leaderboard.extremes import Interval, bias_of_lowest, lowest_mean_interval, spread_interval
+from fairbench.leaderboard.extremes import Interval, bias_of_lowest, lowest_mean_interval
 from fairbench.leaderboard.false_positive_intervals import false_positive_intervals, highest_false_positive_interval
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.leaderboard.ranking import Entry
@@ -93,29 +93,10 @@ def summarise(entry: Entry, condition: str, metric: str, *, last: bool = False, 
     return Summary(
         value=fmean(values),
         by_seed=values,
-        interval=None if quick and metric == "worst_tenth" else _mean_ends([interval_of(one, metric) for one in found]),
+        interval=None if quick and metric == "worst_tenth" else _mean_ends([_interval(one, metric) for one in found]),
         bias=fmean(_bias(one, metric) for one in found) if metric in _WEAKEST and not quick else None,
         classes=classes,
     )
-
-
-def interval_of(condition: ConditionRecord, metric: str) -> Interval | None:
-    """The 95 % interval of one number of a condition for the sampling of test images.
-
-    Args:
-        condition: of one network.
-        metric: average; worst, worst_tenth or spread, which allow for the choice among the classes; or c_fps, the
-            highest score of all classes. Others have none.
-    """
-    if metric == "average":
-        low, high = wilson_interval(sum(condition.class_correct), sum(condition.class_total))
-        return float(low), float(high)
-    if metric == "c_fps":
-        return highest_false_positive_interval(condition.confusion) if condition.class_false_positive_score else None
-    if metric == "spread":
-        low, high = spread_interval(condition.class_correct, condition.class_total)
-        return float(low), float(high)
-    return _weakest_interval(*_weakest_counts(condition, metric)) if metric in _WEAKEST else None
 
 
 def highest_false_positive_score(entry: Entry, condition: str) -> Summary | None:
@@ -128,7 +109,7 @@ def highest_false_positive_score(entry: Entry, condition: str) -> Summary | None
         return None
     values = tuple(max(row) for row in scores)
     classes = _names(entry, [row.index(value) for row, value in zip(scores, values, strict=True)])
-    ends = _mean_ends([interval_of(one, "c_fps") for one in found])
+    ends = _mean_ends([highest_false_positive_interval(one.confusion) for one in found])
     return Summary(value=fmean(values), by_seed=values, interval=ends, classes=classes)
 
 
@@ -205,6 +186,15 @@ def _conditions(entry: Entry, condition: str, *, last: bool) -> list[ConditionRe
 def _complete(entry: Entry, condition: str, *, last: bool) -> list[ConditionRecord] | None:
     found = [one for one in _conditions(entry, condition, last=last) if one is not None]
     return found if len(found) == len(entry.records) else None
+
+
+def _interval(condition: ConditionRecord, metric: str) -> Interval | None:
+    if metric == "average":
+        low, high = wilson_interval(sum(condition.class_correct), sum(condition.class_total))
+        return float(low), float(high)
+    if metric not in _WEAKEST:
+        return None
+    return _weakest_interval(*_weakest_counts(condition, metric))
 
 
 def _bias(condition: ConditionRecord, metric: str) -> float:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
+from fairbench.leaderboard.extremes import lowest_interval, spread_interval
 from fairbench.leaderboard.intervals import wilson_interval
-from fairbench.leaderboard.summary import interval_of
 from fairbench.protocol.record import ConditionRecord
 from fairbench.report.cells import Cell, missing_cell
 from fairbench.report.scales import heat_step
@@ -20,8 +20,8 @@ from fairbench.report.wording import EN_DASH, MISSING, class_title, condition_ti
 
 AGGREGATES = ("average", "balanced", "worst", "worst 10 %", "spread", "overall", "highest C_FPS", "images")
 """Headings."""
-_MANY = 1_000
-"""From so many conditions times classes on, intervals that take milliseconds and more are left out."""
+_FEW_CELLS = 200
+"""Up to so many conditions times classes, the intervals that take milliseconds are there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,10 @@ class ConditionRow:
 
 def condition_rows(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> tuple[ConditionRow, ...]:
     """A row for each condition, its cells as in ``AGGREGATES``."""
-    quick = len(conditions) * len(classes) > _MANY
+    ends = _chosen_intervals(list(conditions.values()))
     return tuple(
-        ConditionRow(title=condition_title(name), cells=_aggregates(one, classes, quick=quick))
-        for name, one in conditions.items()
+        ConditionRow(title=condition_title(name), cells=_aggregates(one, classes, *pair))
+        for (name, one), pair in zip(conditions.items(), ends, strict=True)
     )
 
 
@@ -51,47 +51,46 @@ def score_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str
     return _table(classes, [_score_column(condition, len(classes)) for condition in conditions.values()])
 
 
-def _aggregates(condition: ConditionRecord, classes: Sequence[str], *, quick: bool) -> tuple[Cell, ...]:
+def _chosen_intervals(conditions: Sequence[ConditionRecord]) -> list[tuple[str, str]]:
+    """Of each condition the intervals of the worst class and of the spread, which allow for the choice of classes."""
+    correct = np.array([one.class_correct for one in conditions])
+    total = np.array([one.class_total for one in conditions])
+    if not conditions or correct.size > _FEW_CELLS or not total.all():
+        return [("", "")] * len(conditions)
+    found = [np.stack(function(correct, total), axis=-1).tolist() for function in (lowest_interval, spread_interval)]
+    return [(percent_range(worst), percent_range(spread)) for worst, spread in zip(*found, strict=True)]
+
+
+def _aggregates(
+    condition: ConditionRecord, classes: Sequence[str], worst_interval: str, spread_ends: str
+) -> tuple[Cell, ...]:
     worst = condition.worst_class
-    correct, total = np.array(condition.class_correct), np.array(condition.class_total)
-    rates = correct[total > 0] / total[total > 0]
+    correct, total = condition.class_correct, condition.class_total
+    rates = [hits / seen for hits, seen in zip(correct, total, strict=True) if seen]
+    low, high = wilson_interval(sum(correct), sum(total))
     scores = condition.class_false_positive_score
     highest = missing_cell(condition.undefined.get("class_false_positive_score", "not defined"))
     if scores is not None:
-        highest = _cell(condition, "c_fps", max(scores), label=classes[scores.index(max(scores))], quick=quick)
+        top = max(scores)
+        highest = Cell(text=percent(top), value=top, label=class_title(classes[scores.index(top)]))
     return (
-        _cell(condition, "average", condition.average, counts=(int(correct.sum()), int(total.sum()))),
-        _cell(condition, "balanced", condition.balanced),
-        _cell(
-            condition,
-            "worst",
-            condition.worst,
-            counts=(int(correct[worst]), int(total[worst])),
-            label=classes[worst],
-            quick=quick,
-        ),
-        _cell(condition, "worst_tenth", condition.worst_tenth, quick=quick),
-        _cell(condition, "spread", float(np.ptp(rates)), quick=quick),
-        _cell(condition, "overall", condition.overall),
+        _cell(condition.average, percent_range((float(low), float(high))), _count(sum(correct), sum(total))),
+        _cell(condition.balanced),
+        _cell(condition.worst, worst_interval, _count(correct[worst], total[worst]), label=class_title(classes[worst])),
+        _cell(condition.worst_tenth),
+        _cell(max(rates) - min(rates), spread_ends),
+        _cell(condition.overall),
         highest,
-        Cell(text=f"{total.sum():,}", value=int(total.sum())),
+        Cell(text=f"{sum(total):,}", value=sum(total)),
     )
 
 
-def _cell(
-    condition: ConditionRecord,
-    metric: str,
-    value: float,
-    *,
-    counts: tuple[int, int] | None = None,
-    label: str = "",
-    quick: bool = False,
-) -> Cell:
-    """A number with its interval, unless it is costly and there is no time, and the counts behind it."""
-    ends = interval_of(condition, metric) if all(condition.class_total) and not quick else None
-    parts = [percent_range(ends)] if ends else []
-    parts += [f"{counts[0]:,} of {counts[1]:,}"] if counts else []
-    return Cell(text=percent(value), value=value, interval="; ".join(parts), label=class_title(label))
+def _cell(value: float, *beside: str, label: str = "") -> Cell:
+    return Cell(text=percent(value), value=value, interval="; ".join(filter(None, beside)), label=label)
+
+
+def _count(correct: int, total: int) -> str:
+    return f"{correct:,} of {total:,}"
 
 
 def _accuracy_columns(conditions: Sequence[ConditionRecord]) -> list[list[str]]:
