@@ -75,8 +75,8 @@ def lowest_mean_interval(correct: ArrayLike, total: ArrayLike, count: int, *, le
     """An interval for the mean of the ``count`` lowest of K accuracies.
 
     The lower end is Wilson's for the classes that are lowest: with others in their place the mean could only be
-    higher. The upper end inverts the test of :func:`lowest_interval` with counts drawn from a fixed seed, and takes
-    all classes to lie a standard error below what was counted, because many that are tied look spread out.
+    higher. The upper end inverts the test of :func:`lowest_interval` with simulated counts, from a fixed seed, where all
+    classes are taken to lie a standard error below what was counted: many that are tied look spread out.
 
     Args:
         correct: (K,) images that were classified correctly.
