@@ -75,8 +75,7 @@ def lowest_mean_interval(correct: ArrayLike, total: ArrayLike, count: int, *, le
     """An interval for the mean of the ``count`` lowest of K accuracies.
 
     The lower end is Wilson's for the classes that are lowest: with others in their place the mean could only be
-    higher. The upper end inverts the test of :func:`lowest_interval` with simulated counts, from a fixed seed, where all
-    classes are taken to lie a standard error below what was counted: many that are tied look spread out.
+    higher. The upper end inverts the test of :func:`lowest_interval` with simulated counts, from a fixed seed.
 
     Args:
         correct: (K,) images that were classified correctly.
@@ -97,7 +96,7 @@ def lowest_mean_interval(correct: ArrayLike, total: ArrayLike, count: int, *, le
     observed = float((hits / seen)[lowest].mean())
     effective = count**2 / float((1 / seen[lowest]).sum())
     low, _ = wilson_interval(observed * effective, effective, level=level)
-    return float(low), _mean_not_rejected(hits, seen, count, chance=0.5 + level / 2, errors_below=1.0)
+    return float(low), _mean_not_rejected(hits, seen, count, chance=0.5 + level / 2)
 
 
 def bias_of_lowest(correct: ArrayLike, total: ArrayLike, count: int = 1) -> float:
@@ -128,11 +127,10 @@ def _lowest_not_rejected(rates: Floats, seen: Floats, *, chance: float) -> Float
     return _smallest(is_rejected, observed)
 
 
-def _mean_not_rejected(hits: Floats, seen: Floats, count: int, *, chance: float, errors_below: float = 0.0) -> float:
-    """As :func:`_lowest_not_rejected`, for the mean of the ``count`` lowest; classes lie so many errors below."""
-    counted, uniform = hits / seen, _uniform(_DRAWS, len(hits))
-    observed = float(np.sort(counted)[:count].mean())
-    rates = np.maximum(counted - errors_below * np.sqrt(counted * (1 - counted) / seen), counted.min())
+def _mean_not_rejected(hits: Floats, seen: Floats, count: int, *, chance: float) -> float:
+    """As :func:`_lowest_not_rejected`, for the mean of the ``count`` lowest."""
+    rates, uniform = hits / seen, _uniform(_DRAWS, len(hits))
+    observed = float(np.sort(rates)[:count].mean())
     kept = np.column_stack([_drawn(uniform[:, c], seen[c], rates[c]) for c in range(len(hits))])
 
     def is_rejected(m: Floats) -> NDArray[np.bool_]:
