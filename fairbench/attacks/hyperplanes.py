@@ -73,10 +73,9 @@ def _root(weight: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
     Newton from the left: on its way t only grows, and it stands still once the set of coordinates that are used up is
     right. A row that stands still is left alone, so that more rounds for the sake of other rows change nothing in it.
     """
-    # The first round, with all coordinates free, is a sum; where nothing has weight there is no root.
-    t = amount / weight.sum(dim=1)
-    t = torch.where(t.isfinite(), t, torch.where(amount > 0, torch.inf, 0))
-    steepness = torch.full_like(amount, -1)
+    # At first all are free that have room, and nothing is reached.
+    steepness = torch.linalg.vecdot(weight, torch.sign(reach))
+    t = torch.where(steepness > 0, amount / steepness, torch.inf)
     for _ in range(MOST_ROUNDS):
         free = (reach - t[:, None]).sign_().clamp_(min=0)
         before, steepness = steepness, torch.linalg.vecdot(weight, free)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-PARTS = 8
-"""sizes are multiples of this part of the micro-batch,"""
-SMALL = (2, 3, 4, 6, 8, 12, 16, 24)
+PARTS, LARGEST_PART = 8, 16
+"""sizes are multiples of this part of the micro-batch, or of so many images if that is less,"""
+SMALL = (2, 3, 4, 6, 8, 12)
 """or small. A single row is a vector to most libraries, and reduced in another order."""
 LEAST_VERDICT = 16
 """images are judged in so many or a power of two times as many; few are judged at all."""
@@ -24,7 +24,7 @@ Answers = list[Tensor]
 
 def search_sizes(micro_batch: int) -> list[int]:
     """The sizes of a pass that are worth a try, in rising order: of a search, which goes on with fewer and fewer."""
-    step = max(micro_batch // PARTS, 1)
+    step = min(max(micro_batch // PARTS, 1), LARGEST_PART)
     wanted = {*range(step, micro_batch, step), *SMALL}
     return sorted(size for size in wanted if 2 <= size < micro_batch)
 
