@@ -86,6 +86,7 @@ class Climber:
     zero_gradient: list[Tensor] = field(default_factory=list)
     """positions in the outcome of images whose gradient at the start is zero."""
     iterations: int = ITERATIONS + 1
+    stretch: int = 1
 
     def begin(self, images: Images) -> Climb:
         """Every image at its keyed start."""

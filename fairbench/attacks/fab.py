@@ -50,6 +50,7 @@ class Walker:
     targets: int = 1
     """so many of the likeliest wrong classes."""
     iterations: int = ITERATIONS
+    stretch: int = 1
 
     def begin(self, images: Images) -> Walk:
         """At the image, or in later runs at a random point half the radius away."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ class Search(Protocol[State]):
     """how often every image is advanced."""
     targets: int
     """how many rows an image has, one for each class that it is driven to."""
+    stretch: int
+    """iterations before finds are judged: more where little is found, so that threads seldom wait for each other."""
 
     def begin(self, images: Images) -> State:
         """The state before the first iteration."""
@@ -52,6 +54,17 @@ class Outcome:
 class _Part(Generic[State]):
     images: Images
     state: State
+
+
+class _Found(NamedTuple):
+    """Points that seem to fool the network."""
+
+    points: Tensor
+    """(n, C, H, W)."""
+    labels: Tensor
+    """(n,) of their images."""
+    row: Tensor
+    """(n,) positions of these in the outcome."""
 
 
 def in_batches(images: Images, rows: Tensor, crew: Crew, *, targets: int) -> list[Images]:
@@ -85,44 +98,42 @@ def run(search: Search[State], crew: Crew, outcome: Outcome, batches: list[Image
         batches: as :func:`in_batches` makes them.
     """
     parts = crew.each(lambda _, images: _Part(images, search.begin(images)), batches)
-    for iteration in range(search.iterations):
+    for first in range(0, search.iterations, search.stretch):
+        stretch = range(first, min(first + search.stretch, search.iterations))
 
-        def advance(network: Network, part: _Part[State], iteration: int = iteration) -> tuple[Tensor, Tensor]:
-            points, fools = search.advance(network, part.images, part.state, iteration)
-            return points, fools & part.images.alive
+        def advance(network: Network, part: _Part[State], stretch: range = stretch) -> list[_Found]:
+            return [_found(part.images, *search.advance(network, part.images, part.state, at)) for at in stretch]
 
-        if _judge(parts, crew.each(advance, parts), crew.lead, outcome):
+        by_iteration = zip(*crew.each(advance, parts), strict=True)
+        if _judge([found for moment in by_iteration for found in moment], crew.lead, outcome):
+            for part in parts:
+                part.images.alive &= outcome.robust[part.images.row]
             parts = _without_broken(parts, crew)
             if not parts:
                 return
-    found = []
-    for part in parts:
-        if (points := search.last_points(part.images, part.state)) is not None:
-            found.append((points, part.images.alive))
-    if found:
-        _judge(parts, found, crew.lead, outcome)
+    last = [(part.images, search.last_points(part.images, part.state)) for part in parts]
+    _judge([_found(images, points, images.alive) for images, points in last if points is not None], crew.lead, outcome)
 
 
-def _judge(parts: list[_Part[State]], found: list[tuple[Tensor, Tensor]], network: Network, outcome: Outcome) -> bool:
-    """Whether an image was broken."""
-    rows = torch.cat([fools for _, fools in found]).nonzero().squeeze(1)
-    if not len(rows):
+def _found(images: Images, points: Tensor, fools: Tensor) -> _Found:
+    rows = (fools & images.alive).nonzero().squeeze(1)
+    return _Found(points[rows], images.y[rows], images.row[rows])
+
+
+def _judge(finds: list[_Found], network: Network, outcome: Outcome) -> bool:
+    """Whether an image was broken; of several points that break it the first one counts."""
+    if not any(len(found.row) for found in finds):
         return False
-    candidates = torch.cat([points[fools] for points, fools in found])
-    labels = torch.cat([part.images.y for part in parts])[rows]
-    places = torch.cat([part.images.row for part in parts])[rows]
+    candidates, labels, row = (torch.cat(parts) for parts in zip(*finds, strict=True))
     broken = (network.verdict(candidates) != labels).nonzero().squeeze(1)
     if not len(broken):
         return False
-    # Several rows of an image can break it at once; the first of them counts.
     nobody = len(candidates)
     first = torch.full(outcome.robust.shape, nobody, device=broken.device)
-    first.scatter_reduce_(0, places[broken], broken, "amin")
+    first.scatter_reduce_(0, row[broken], broken, "amin")
     hit = (first < nobody).nonzero().squeeze(1)
     outcome.x_adv[hit] = candidates[first[hit]]
     outcome.robust[hit] = False
-    for part in parts:
-        part.images.alive &= outcome.robust[part.images.row]
     return True
 
 

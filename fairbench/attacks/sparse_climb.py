@@ -85,6 +85,7 @@ class SparseClimber:
     zero_gradient: list[Tensor] = field(default_factory=list)
     """positions in the outcome of images whose gradient at the start is zero."""
     iterations: int = len(SCHEDULE)
+    stretch: int = 1
 
     def begin(self, images: Images) -> SparseClimb:
         """Every image with its keyed normal noise; the first stage brings it into its ball."""

@@ -15,7 +15,7 @@ from fairbench.attacks.keyed_bits import image_keys, random_bits, signs
 from fairbench.attacks.l1_ball import project_on_l1_ball
 from fairbench.attacks.network import Network
 from fairbench.attacks.rows import Images, choose
-from fairbench.attacks.square_search import Search, square_pixels, square_side
+from fairbench.attacks.square_search import QUERIES_BETWEEN_VERDICTS, Search, square_pixels, square_side
 from fairbench.losses.per_sample import margin
 
 BumpNorm = Literal["l2", "l1"]
@@ -34,6 +34,7 @@ class SquareBumps:
     iterations: int
     """queries per image."""
     targets: int = 1
+    stretch: int = QUERIES_BETWEEN_VERDICTS
 
     def begin(self, images: Images) -> Search:
         """Tiles of a positive and a negative bump each, with random signs and directions."""

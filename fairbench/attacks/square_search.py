@@ -23,6 +23,8 @@ FIRST_SHARE = 0.8
 STRIPE_BITS = 60
 DRAWN_AHEAD = 64
 """queries whose random numbers are drawn together."""
+QUERIES_BETWEEN_VERDICTS = 20
+"""few images are broken by a query, and one that is loses nothing by a few more."""
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """queries after which the share is halved."""
 
@@ -64,6 +66,7 @@ class SquareLinf:
     iterations: int
     """queries per image."""
     targets: int = 1
+    stretch: int = QUERIES_BETWEEN_VERDICTS
 
     def begin(self, images: Images) -> Squares:
         """Vertical stripes of plus and minus the radius."""
