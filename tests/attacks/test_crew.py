@@ -11,6 +11,7 @@ from torch import nn
 from fairbench.attacks import autoattack, prepare_search
 from fairbench.attacks.crew import Crew
 from fairbench.attacks.network import Network
+from fairbench.attacks.square_search import SquareLinf
 
 
 @pytest.fixture
@@ -74,6 +75,18 @@ def test_two_threads_find_what_one_finds(digits, two_cores):
     assert (one.checks["workers"], two.checks["workers"]) == (1, 2)
     assert torch.equal(one.x_adv, two.x_adv)
     assert torch.equal(one.robust, two.robust)
+
+
+def test_how_many_queries_lie_between_two_verdicts_changes_nothing(digits, monkeypatch):
+    def attack(stretch):
+        monkeypatch.setattr(SquareLinf.__init__, "__defaults__", (*SquareLinf.__init__.__defaults__[:-1], stretch))
+        x, y = digits.x[:60], digits.y[:60]
+        return autoattack(digits.network, x, y, eps=digits.eps, attacks=["square"], square_queries=40, micro_batch=16)
+
+    seldom, always = attack(20), attack(1)
+    assert 0 < seldom.robust.sum() < always.log["square"]["attacked"]
+    assert torch.equal(seldom.x_adv, always.x_adv)
+    assert torch.equal(seldom.robust, always.robust)
 
 
 def test_a_network_that_draws_and_one_that_cannot_be_copied_are_asked_by_one_thread(two_cores, digits):
