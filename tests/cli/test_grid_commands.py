@@ -13,7 +13,7 @@ QUICK = ("--set", "epochs=1", "--set", "steps_per_epoch=2", "--set", "steps=2", 
 
 def test_a_grid_from_plan_to_merge(fairbench: Callable, tmp_path: Path) -> None:
     out, cells = tmp_path / "runs", ("--methods", "pgd_at,trades", "--out", tmp_path / "runs", *QUICK)
-    plan = json.loads(fairbench("plan", *cells, "--json").out)
+    plan = json.loads(fairbench("plan", "--methods", "pgd_at", "--seeds", "0-1", *cells[2:], "--json").out)
     assert [cell["done"] for cell in plan["cells"]] == [False, False]
     assert plan["device_seconds"] > 0
     assert not out.exists()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from fairbench.launch import bases
 from fairbench.launch.cells import Cell, Request, resolve
 
 QUICK = {"epochs": "1", "steps_per_epoch": "2", "steps": "2", "selection.steps": "1", "conditions": "[clean]"}
@@ -19,6 +22,11 @@ def quick_cells(out: Path, *methods: str, seeds: Sequence[int] = (0,), **changes
         methods=list(methods), tracks=["digits"], seeds=list(seeds), out=out, overrides=overrides, **changes
     )
     return resolve(request)
+
+
+def hide_bases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no base shipped with the package."""
+    monkeypatch.setattr(bases, "_shipped", lambda name, track: Path("/nowhere") / f"{name}.safetensors")
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -12,14 +12,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from grids import QUICK, contents, quick_cells
+from grids import QUICK, contents, hide_bases, quick_cells
 
-from fairbench.errors import UsageError
+from fairbench.errors import UsageError, WorkError
 from fairbench.files import sha256_file
-from fairbench.launch import bases, grid
+from fairbench.launch import grid
 from fairbench.launch.failures import command_for, read_failure
-from fairbench.launch.grid import Surroundings, jobs_of, places_for, run_in_turn, run_side_by_side
+from fairbench.launch.grid import (
+    Surroundings,
+    jobs_of,
+    payload_of,
+    places_for,
+    run_in_turn,
+    run_side_by_side,
+    work_on_cell,
+)
 from fairbench.launch.tasks import Place, Watcher
+from fairbench.launch.worker import Context
 from fairbench.progress import Silent
 from fairbench.training.interruption import StoppedError
 
@@ -41,7 +50,7 @@ def in_one_worker(cells):
 
 @pytest.fixture
 def nothing_ships(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bases, "_shipped", lambda name, track: Path("/nowhere") / f"{name}.safetensors")
+    hide_bases(monkeypatch)
 
 
 def test_side_by_side_gives_the_same_bytes_as_in_turn(tmp_path):
@@ -75,7 +84,7 @@ def test_a_failing_cell_is_written_down_and_the_others_go_on(tmp_path, run):
     assert failure.command == command_for(cells[0].request)
     assert "--methods pgd_at" in failure.command
     (broken / "config.json").unlink()
-    assert not run(cells).failures
+    assert not in_turn(cells).failures
     assert read_failure(broken) is None
 
 
@@ -126,12 +135,14 @@ def test_a_run_that_was_asked_to_stop_begins_no_other_cell(tmp_path, monkeypatch
     assert (len(begun), error.value.exit_code) == (1, 143)
 
 
-@pytest.mark.usefixtures("nothing_ships")
-def test_a_worker_that_would_make_another_cell_refuses(tmp_path):
-    """The bases are only missing in this process, so the worker's configuration is another one."""
-    (cell,) = quick_cells(tmp_path, "faal", train_bases=True)
-    outcome = run_side_by_side(jobs_of([cell])[1:], [Place(threads=1)], NOWHERE, Watcher())
-    assert "its inputs changed" in outcome.failures[str(cell.folder)].message
+def test_a_worker_that_would_make_another_cell_refuses(tmp_path, monkeypatch):
+    """A base is missing where the cell is asked for and there where it is worked on: another configuration."""
+    with monkeypatch.context() as patch:
+        hide_bases(patch)
+        job = jobs_of(quick_cells(tmp_path, "faal", train_bases=True))[-1]
+    with pytest.raises(WorkError, match="its inputs changed"):
+        work_on_cell(payload_of(job), Context(NOWHERE.as_json() | {"device": "cpu"}, Silent()))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("nothing_ships")

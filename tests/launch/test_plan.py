@@ -1,7 +1,7 @@
 """What a grid costs: priced once for all seeds, laid out on workers in order, measured without leaving a trace."""
 
 import torch
-from grids import quick_cells
+from grids import hide_bases, quick_cells
 
 from fairbench.data import load_dataset
 from fairbench.launch.grid import jobs_of
@@ -34,11 +34,7 @@ def test_seeds_are_measured_once_and_what_is_done_costs_nothing(tmp_path):
 
 
 def test_dependants_wait_in_the_plan_too(tmp_path, monkeypatch):
-    from pathlib import Path
-
-    from fairbench.launch import bases
-
-    monkeypatch.setattr(bases, "_shipped", lambda name, track: Path("/nowhere") / f"{name}.safetensors")
+    hide_bases(monkeypatch)
     jobs = jobs_of(quick_cells(tmp_path, "faal", "cfa", train_bases=True))
     plan = plan_grid(jobs, 4, lambda job: cost(10.0, conditions={"clean": 5.0}))
     assert plan.device_seconds == 10 + 15 + 15  # nobody evaluates the base

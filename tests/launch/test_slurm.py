@@ -1,12 +1,11 @@
 """The cluster's path, run whole by submitit's local executor."""
 
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
-from grids import contents, quick_cells
+from grids import contents, hide_bases, quick_cells
 
 from fairbench.errors import UsageError
 from fairbench.launch import slurm
@@ -73,9 +72,7 @@ def test_a_checkpointed_job_is_the_same_job(tmp_path):
 
 
 def test_dependants_come_in_later_waves_and_name_what_they_wait_for(tmp_path, monkeypatch):
-    from fairbench.launch import bases
-
-    monkeypatch.setattr(bases, "_shipped", lambda name, track: Path("/nowhere") / f"{name}.safetensors")
+    hide_bases(monkeypatch)
     jobs = jobs_of(quick_cells(tmp_path, "pgd_at", "faal", "natural", init=None, train_bases=True))
     waves = [[job.cell.written for job in wave] for wave in _waves(jobs)]
     assert waves == [["pgd_at"], ["pgd_at", "faal", "natural"]]
