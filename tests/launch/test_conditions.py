@@ -21,6 +21,7 @@ from fairbench.launch.probe import Cost
 from fairbench.launch.slurm import ClusterOptions, submit
 from fairbench.launch.status import planned_cells, statuses, write_grid
 from fairbench.progress import Silent
+from fairbench.protocol.conditions import battery_departure, is_battery_departure, lacking
 
 FEW, OTHERS, ALL = "[clean]", "[fgsm]", "[clean, fgsm]"
 
@@ -114,6 +115,23 @@ def test_a_battery_that_became_whole_departs_from_nothing(copied):
         cell = with_battery_of(cell_with(copied, conditions), "clean", "fgsm")
         run_in_turn(jobs_of([cell]), torch.device("cpu"), Surroundings(), Silent())
         assert len(read_record(cell.folder).departures) - len(cell.departures) == lines
+
+
+@pytest.mark.parametrize(
+    ("asked", "present", "missing"),
+    [
+        (["clean", "aa"], ["clean", "aa", "fgsm"], []),
+        (["clean", "corruptions.fog"], ["clean", *(f"corruptions.fog.{level}" for level in range(1, 6))], []),
+        (["clean", "corruptions.fog"], ["clean", "corruptions.fog.1"], ["corruptions.fog"]),
+        (["corruptions"], ["clean", "corruptions.fog.1"], ["corruptions"]),
+        (["epsilon.0.05", "aa"], ["clean"], ["epsilon.0.05", "aa"]),
+    ],
+)
+def test_what_is_lacking_is_named_as_it_was_asked(asked, present, missing):
+    assert lacking(asked, present) == missing
+    lines = battery_departure(asked, present)
+    assert lines == ([f"battery.conditions lack {', '.join(missing)}"] if missing else [])
+    assert all(map(is_battery_departure, lines))
 
 
 def test_status_waits_for_all_that_was_asked(few, copied):
