@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 # The network of the digits is too small to share between threads, and threads that wait for each other stall.
-demo: export OMP_NUM_THREADS = 1
+demo test: export OMP_NUM_THREADS = 1
 demo: setup ## four methods on the bundled digits, and their leaderboard page
 	$(BIN)/fairbench run --methods pgd_at,faal,frl,cfa --track digits --jobs 2 --threads 1
 	$(BIN)/fairbench report --track digits
