@@ -16,6 +16,7 @@ import yaml
 from fairbench.cli.main import app
 from fairbench.metrics import METRICS, PAIR_METRICS
 from fairbench.protocol.conditions import CONDITIONS
+from fairbench.protocol.masking import SIGNS
 from fairbench.protocol.record import PROTOCOL_VERSION, SCHEMA_VERSION
 from fairbench.protocol.track import load_track, track_names
 from fairbench.registry import Entry, entries
@@ -167,6 +168,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "python": python,
     "conditions": lambda: _named(CONDITIONS, "condition"),
     "checks": lambda: _named(CHECKS, "check"),
+    "signs": lambda: table(["sign", "what is counted"], [[f"`{name}`", text] for name, text in SIGNS.items()]),
     "trials": lambda: _named(TRIALS, "check"),
 }
 """What may stand between percent signs -> the text for it."""
