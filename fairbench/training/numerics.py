@@ -17,9 +17,9 @@ from fairbench.training.plan import Plan
 
 Precision = Literal["float32", "mixed", "bfloat16"]
 
-AUTO_PRECISION: Precision = "float32"
-"""what ``auto`` takes where it pays; rounding waits until benchmarks/precision.py has shown that it changes less than
-the seed does."""
+AUTO_PRECISION: Precision = "bfloat16"
+"""what ``auto`` takes where it pays: the fastest that changes average and worst class by less than the seed does, as
+benchmarks/precision.py found on Fashion-MNIST (docs/numbers.md)."""
 WORTH_ROUNDING = 1e12
 """operations of a whole run from which rounding pays: about ten seconds of float32 on two cores."""
 WORTH_COMPILING = 1e14
