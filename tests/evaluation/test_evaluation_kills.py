@@ -79,6 +79,7 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
         time.sleep(moments.uniform(0, LONGEST))
         if process.poll() is not None:
             # It came to its end before its time: from the beginning, for the kills that are left.
+            assert finished(process) == expected
             (killed / JOURNAL_NAME).unlink()
             continue
         os.kill(process.pid, signal.SIGKILL)
