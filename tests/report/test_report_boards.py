@@ -15,7 +15,7 @@ from fairbench.evaluation.predictions import Predictions, write_predictions
 from fairbench.leaderboard.records import load_runs
 from fairbench.report.boards import KEPT, publish
 from fairbench.report.command import command_of
-from fairbench.report.render import Wishes, write_track
+from fairbench.report.render import Wishes, write_index, write_track
 
 BOARDS = Path(__file__).parents[2] / "reports" / "boards"
 COMMITTED = sorted(path.parent.name for path in BOARDS.glob("*/records"))
@@ -175,6 +175,15 @@ def test_every_page_of_a_committed_board_follows_from_its_records(tmp_path, trac
     assert written == {path for path in kept if path.parts[0] != "records"}
     for path in written:
         assert (page.parent / path).read_bytes() == (board / path).read_bytes(), path
+
+
+@pytest.mark.skipif(not COMMITTED, reason="no board is committed")
+def test_the_index_of_the_committed_boards_lists_them(tmp_path):
+    for track in COMMITTED:
+        (tmp_path / track).mkdir()
+        for name in ("index.html", "results.csv"):
+            shutil.copyfile(BOARDS / track / name, tmp_path / track / name)
+    assert write_index(tmp_path).read_bytes() == (BOARDS / "index.html").read_bytes()
 
 
 @pytest.mark.parametrize("track", COMMITTED)
