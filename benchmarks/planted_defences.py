@@ -82,8 +82,8 @@ class _Scrambled(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (chosen,) = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (chosen,), gradient = ctx.saved_tensors, gradients[0]
         generator = torch.Generator().manual_seed(0)
         signs = torch.randint(0, 2, gradient.shape, generator=generator, dtype=gradient.dtype) * 2 - 1
         return torch.where(chosen[:, None, None, None], gradient.abs() * signs, gradient), None

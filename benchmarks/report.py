@@ -24,8 +24,9 @@ from fairbench.report.render import write_report
 
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "leaderboard"), str(TESTS / "report")]
-from browser import chromium, open_page  # noqa: E402 - the tests' own, from the line above
-from synthetic import make_values, write_values  # noqa: E402
+# The tests' own, from the line above.
+from browser import chromium, open_page  # noqa: E402 # pyright: ignore[reportMissingImports]
+from synthetic import make_values, write_values  # noqa: E402 # pyright: ignore[reportMissingImports]
 
 KINDS = ("gaussian_noise", "fog", "brightness", "pixelate", "snow")
 CORRUPTIONS = tuple(f"corruptions.{kind}.{severity}" for kind in KINDS for severity in range(1, 6))

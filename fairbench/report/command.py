@@ -34,7 +34,7 @@ def _teachers(record: Record, track: Track) -> Iterator[str]:
     """The flags of the teachers that are not the track's own."""
     label = record.training.config.get("teacher") if record.training else None
     for found in _TEACHER.finditer(label if isinstance(label, str) else ""):
-        role = found["role"] or "robust"
+        role = "clean" if found["role"] == "clean" else "robust"
         if track.teachers.get(role) != found["name"]:
             yield from ("--teacher", f"{role}={found['name']}")
 
