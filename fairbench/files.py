@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from fairbench.errors import UsageError
 
 _TEMPORARY = ".part"
@@ -82,7 +84,7 @@ def read_json(path: Path, *, cure: str) -> Any:
         UsageError: if it is missing or damaged; ``cure`` says what to do then.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
+        return from_json(path.read_bytes())  # several times faster than the standard library's
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; {cure}") from None
     except ValueError as error:

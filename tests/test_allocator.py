@@ -1,10 +1,13 @@
 """Freed memory stays with the process."""
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from fairbench.allocator import collector_at_rest
 
 SCRIPT = """
 import resource, sys
@@ -35,3 +38,21 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
 def test_pages_are_not_fetched_again():
     assert faults("keep") < 0.1 * faults("leave")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_rests_and_is_then_as_it_was(enabled):
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+
+        @collector_at_rest()
+        def broken_off():
+            assert not gc.isenabled()
+            raise ValueError("half way")
+
+        with pytest.raises(ValueError, match="half way"):
+            broken_off()
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairbench.allocator import collector_at_rest
 from fairbench.errors import UsageError
 from fairbench.evaluation.records import RECORD_NAME, read_record, record_sha256
 from fairbench.files import read_json
@@ -28,6 +29,7 @@ class Run:
     """what the verdict beside the record says of it: False also if the record was changed since; None without one."""
 
 
+@collector_at_rest()
 def load_runs(path: Path | str) -> list[Run]:
     """All records below a folder, in the order of their paths; or the one record of a file.
 

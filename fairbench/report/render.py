@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairbench.allocator import collector_at_rest
 from fairbench.errors import UsageError
 from fairbench.files import write_text
 from fairbench.leaderboard.ranking import Entry, rank
@@ -70,6 +71,7 @@ def write_report(records_folder: Path, out: Path, track: str, wishes: Wishes | N
     return write_track(load_runs(records_folder), out, track, wishes or Wishes(), source=records_folder)
 
 
+@collector_at_rest()
 def write_track(runs: Sequence[Run], out: Path, track: str, wishes: Wishes, *, source: Path) -> Path:
     """As ``write_report``, from records that were read already; ``source`` is where, for errors."""
     if not _SAFE_NAME.fullmatch(track):

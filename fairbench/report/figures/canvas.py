@@ -19,7 +19,7 @@ WIDE = (9.6, 2.7)
 SQUARE = (7.2, 4.2)
 MAX_SERIES = len(SERIES_LIGHT)
 """A figure shows as many methods as there are colours that can be told apart."""
-MAX_ROWS = 60
+MAX_ROWS = 30
 """A figure with a line for each method shows as many of them."""
 MAX_BAR_CLASSES = 20
 """Up to here a class has room for a group of bars, and a cell for its number."""
