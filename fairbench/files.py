@@ -84,11 +84,19 @@ def read_json(path: Path, *, cure: str) -> Any:
         UsageError: if it is missing or damaged; ``cure`` says what to do then.
     """
     try:
-        return from_json(path.read_bytes())  # several times faster than the standard library's
+        return _parsed(path.read_bytes())
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; {cure}") from None
     except ValueError as error:
         raise UsageError(f"{path} is damaged ({error}); {cure}") from None
+
+
+def _parsed(text: bytes) -> Any:
+    # Several times faster than the standard library, which alone reads half a character, such as \ud800.
+    try:
+        return from_json(text)
+    except ValueError:
+        return json.loads(text.decode())
 
 
 def sha256_file(path: Path) -> str:

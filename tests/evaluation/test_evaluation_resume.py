@@ -75,6 +75,11 @@ def run(network, digits, folder, **options):
     return evaluate(network, digits, ATTACKS, eps=EPS, batch_size=1, out=folder, **options)
 
 
+@pytest.fixture(autouse=True)
+def _several_batches(monkeypatch):
+    monkeypatch.setattr("fairbench.evaluation.evaluator.choose_micro_batch", lambda *_: 64)
+
+
 @pytest.fixture
 def whole(network, digits, tmp_path):
     folder = tmp_path / "whole"
@@ -216,8 +221,8 @@ def test_a_file_that_is_no_journal_is_refused(network, digits, tmp_path, content
 SLOW = """
 import sys, time, torch
 from torch import nn
+import fairbench.evaluation.evaluator as evaluator
 from fairbench.data import Split
-from fairbench.evaluation.evaluator import evaluate
 
 class Slow(nn.Module):
     def __init__(self, network):
@@ -231,7 +236,9 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 model = Slow(nn.Sequential(nn.Flatten(), nn.Linear(9, 3)))
 images = torch.randint(0, 256, (1200, 1, 3, 3), dtype=torch.uint8)
-evaluate(model, Split(images, torch.arange(1200) % 3), ["clean", "pgd20"], eps=0.1, batch_size=1, out=sys.argv[1])
+evaluator.choose_micro_batch = lambda *_: 128
+split = Split(images, torch.arange(1200) % 3)
+evaluator.evaluate(model, split, ["clean", "pgd20"], eps=0.1, batch_size=1, out=sys.argv[1])
 """
 
 
