@@ -120,9 +120,15 @@ def bias_of_lowest(correct: ArrayLike, total: ArrayLike, count: int = 1) -> floa
 def _lowest_not_rejected(rates: Floats, seen: Floats, *, chance: float) -> Floats:
     """The lowest accuracy at which the lowest of all counts would lie higher with this chance: (..., K) -> (...)."""
     observed = rates.min(axis=-1)
+    lowest = np.broadcast_to(observed[..., None], rates.shape)
+    kept = _chance_above(lowest, seen, rates)
 
     def is_rejected(m: Floats) -> NDArray[np.bool_]:
-        return _chance_above(observed[..., None], seen, np.maximum(rates, m[..., None])).prod(axis=-1) > chance
+        lifted = rates < m[..., None]
+        level = np.broadcast_to(m[..., None], rates.shape)[lifted]
+        above = kept.copy()
+        above[lifted] = _chance_above(lowest[lifted], seen[lifted], level)
+        return above.prod(axis=-1) > chance
 
     return _smallest(is_rejected, observed)
 
