@@ -7,7 +7,9 @@ from statistics import fmean
 
 from fairbench.leaderboard.ranking import Entry, ranking_metric
 from fairbench.protocol.epsilons import epsilon_of, is_epsilon
-from fairbench.protocol.record import ConditionRecord
+from fairbench.protocol.record import Record
+
+_AT_TRACK = "pgd20"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,7 @@ def epsilon_curve(entry: Entry) -> tuple[CurvePoint, ...]:
         entry: a row; radii that one of its seeds lacks are left out.
     """
     metric = ranking_metric(len(entry.record.data.classes))
-    found = [_by_radius(record.conditions, record.epsilon) for record in entry.records]
+    found = [{at: one.conditions[name] for at, name in conditions_by_radius(one).items()} for one in entry.records]
     shared = sorted(set.intersection(*(set(one) for one in found)))
     return tuple(
         CurvePoint(
@@ -39,7 +41,9 @@ def epsilon_curve(entry: Entry) -> tuple[CurvePoint, ...]:
     )
 
 
-def _by_radius(conditions: dict[str, ConditionRecord], epsilon: float) -> dict[float, ConditionRecord]:
-    fixed = {0.0: "clean", epsilon: "pgd20"}
-    points = {radius: conditions[name] for radius, name in fixed.items() if name in conditions}
-    return {epsilon_of(name): one for name, one in conditions.items() if is_epsilon(name)} | points
+def conditions_by_radius(record: Record) -> dict[float, str]:
+    """Radius -> name of the condition that stands for it, of those that the record holds."""
+    present = record.conditions
+    fixed = {0.0: "clean", record.epsilon: _AT_TRACK}
+    tried = {epsilon_of(name): name for name in present if is_epsilon(name)}
+    return tried | {radius: name for radius, name in fixed.items() if name in present}

@@ -21,7 +21,6 @@ EXAMPLES_NAME = "examples.npz"
 EXAMPLES = 16
 """images, each under every attack."""
 SEED_OF_CONTENT = ("model.safetensors", "predictions.npz")
-_PURPOSE = "examples"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairbench.leaderboard.curves import conditions_by_radius
 from fairbench.leaderboard.ranking import Entry
-from fairbench.protocol.epsilons import epsilon_of, is_epsilon
+from fairbench.protocol.epsilons import is_epsilon
 from fairbench.report.figures.canvas import MAX_SERIES, Drawing
 from fairbench.report.figures.curves import LINES, Curve, draw_curves
 from fairbench.report.values import mean_value
 from fairbench.report.wording import clean
-
-_AT_TRACK = "pgd20"
 
 
 def epsilon_figure(entries: Sequence[Entry]) -> Drawing | None:
@@ -28,16 +27,8 @@ def epsilon_figure(entries: Sequence[Entry]) -> Drawing | None:
 
 
 def _curves(entry: Entry) -> dict[str, Curve]:
-    places = _conditions(entry)
+    places = conditions_by_radius(entry.record)
     if not any(map(is_epsilon, places.values())):
         return {}
     found = {metric: [(at, mean_value(entry, name, metric)) for at, name in sorted(places.items())] for metric in LINES}
     return {metric: [(at, value) for at, value in points if value is not None] for metric, points in found.items()}
-
-
-def _conditions(entry: Entry) -> dict[float, str]:
-    """Radius -> name of the condition."""
-    present = entry.record.conditions
-    found = {epsilon_of(name): name for name in present if is_epsilon(name)}
-    fixed = {0.0: "clean", entry.record.epsilon: _AT_TRACK}
-    return found | {radius: name for radius, name in fixed.items() if name in present}
