@@ -11,15 +11,6 @@ from fairbench.attacks.rows import Images
 from fairbench.losses.per_sample import cross_entropy
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    # The networks are so small that a second thread waits more than it works.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def images_of():
     """(x, y) -> the rows of a search, with no ranking of targets."""

@@ -12,14 +12,13 @@ from fairbench.attacks import autoattack, prepare_search
 from fairbench.attacks.crew import Crew
 from fairbench.attacks.network import Network
 from fairbench.attacks.square_search import SquareLinf
+from fairbench.threads import computing_threads
 
 
 @pytest.fixture
 def two_cores():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with computing_threads(2):
+        yield
 
 
 def crew_of(count):

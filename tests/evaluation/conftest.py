@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from fairbench.data import Split
+from fairbench.threads import computing_threads
 
 
 def ridge(features: torch.Tensor, labels: torch.Tensor, num_classes: int) -> nn.Linear:
@@ -22,10 +23,8 @@ def ridge(features: torch.Tensor, labels: torch.Tensor, num_classes: int) -> nn.
 @pytest.fixture(autouse=True)
 def _one_thread():
     """Networks this small lose far more by waiting for a second core than they gain."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with computing_threads(1):
+        yield
 
 
 @pytest.fixture
