@@ -20,6 +20,7 @@ from fairbench.extensions import ATTACKS, load_extension
 from fairbench.protocol.conditions import foreign_conditions
 from fairbench.protocol.corruptions import corruption_of, is_corruption
 from fairbench.protocol.epsilons import epsilon_of, is_epsilon
+from fairbench.protocol.track import Battery
 
 
 class Perturbed(NamedTuple):
@@ -124,6 +125,26 @@ def make_condition(
         perturb=perturb,
         adversarial=name != "clean",
         search_precision=settings.get("search_precision"),
+    )
+
+
+def condition_of_battery(name: str, battery: Battery, *, eps: float) -> Condition:
+    """A condition as the battery of a track runs it.
+
+    Args:
+        name: one of ``protocol.conditions``.
+        battery: whose settings it gets.
+        eps: L-infinity radius in pixel units of [0, 1].
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    return make_condition(
+        name,
+        eps=eps,
+        seed=battery.seed,
+        square_queries=battery.square_queries,
+        search_precision=battery.search_precision,
     )
 
 

@@ -182,9 +182,7 @@ def _conditions(work: CellWork) -> tuple[dict[str, float], str]:
         attacks=cell.conditions,
         eps=cell.track.epsilon,
         num_classes=dataset.num_classes,
-        seed=battery.seed,
-        batch_size=battery.batch_size,
-        square_queries=battery.square_queries,
+        **battery.model_copy(update={"subset": None}).settings,
         device=work.device,
     )
     images = {name: (battery.subset or len(test)) if sees_subset(name) else len(test) for name in measured.conditions}

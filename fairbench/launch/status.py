@@ -18,6 +18,7 @@ from fairbench.launch.done import is_done, is_trained
 from fairbench.launch.failures import FAILURE_NAME, read_failure
 from fairbench.launch.grid import Job
 from fairbench.locks import is_claimed, lock_beside
+from fairbench.protocol.conditions import CONDITIONS
 from fairbench.protocol.schema import Schema, validated
 
 _GRIDS = ".grids"
@@ -108,7 +109,9 @@ def _joined(first: Planned, second: Planned) -> Planned:
     """A cell that was asked for twice: it is evaluated if either says so, under the conditions of both."""
     if first.only_train != second.only_train:
         return second if first.only_train else first
-    return first.model_copy(update={"conditions": list(dict.fromkeys([*first.conditions, *second.conditions]))})
+    names = {*first.conditions, *second.conditions}
+    ordered = [*(name for name in CONDITIONS if name in names), *sorted(names.difference(CONDITIONS))]
+    return first.model_copy(update={"conditions": ordered})
 
 
 def _from_its_folder(path: Path, folder: str) -> Planned:

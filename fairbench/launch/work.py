@@ -154,10 +154,7 @@ class CellWork:
             self.dataset,
             attacks=conditions,
             eps=self.cell.track.epsilon,
-            seed=battery.seed,
-            subset=battery.subset,
-            batch_size=battery.batch_size,
-            square_queries=battery.square_queries,
+            **battery.settings,
             out=out,
             progress=self.progress,
         )

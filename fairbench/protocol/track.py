@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, field_validator
@@ -61,8 +61,8 @@ class Compute(Schema):
     """How training computes; schedule, seeds and what is learned stay the same."""
 
     precision: Literal["auto", "float32", "mixed", "bfloat16"] = "auto"
-    """``bfloat16`` for attack and losses, ``mixed`` for the attack alone, ``auto`` is ``float32``; weights, logits and
-    updates are float32 in all."""
+    """``bfloat16`` for attack and losses, ``mixed`` for the attack alone, ``auto`` is ``bfloat16`` in runs of more than
+    seconds where the device multiplies it; weights, logits and updates are float32 in all."""
     compile: Literal["auto"] | bool = "auto"
     """whether the network passes are compiled, a minute or two at the first start; ``auto`` compiles rounded passes of
     large networks in long runs."""
@@ -86,7 +86,14 @@ class Battery(Schema):
     """AutoAttack and Square see this many test images, stratified, the same for all; None is all."""
     batch_size: int = Field(default=500, ge=1)
     square_queries: int = Field(default=5000, ge=1)
+    search_precision: Literal["float32", "bfloat16"] = "float32"
+    """what AutoAttack and Square search with; the verdict over what they find is float32."""
     seed: int = 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What ``evaluate`` is told beside the conditions."""
+        return self.model_dump(exclude={"conditions"})
 
     @field_validator("conditions")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 from fairbench.compose import compose
 from fairbench.errors import FairbenchError
-from fairbench.evaluation.battery import make_condition
+from fairbench.evaluation.battery import condition_of_battery
 from fairbench.extensions import BUILT_IN
 from fairbench.launch.bases import SCRATCH
 from fairbench.launch.cells import NOT_CONFIGURED, Request, resolve
@@ -138,9 +138,7 @@ def _check_settings(record: Record, config: Config, conditions: dict[str, Condit
     for name, condition in conditions.items():
         known = f"{where}{ascii(name)[:40]} is no condition of this fairbench or of a package that is installed"
         require([name] == in_order([name]), "protocol", known)
-        asked = make_condition(
-            name, eps=record.epsilon, seed=battery.seed, square_queries=battery.square_queries
-        ).settings
+        asked = condition_of_battery(name, battery, eps=record.epsilon).settings
         came: dict[str, Any] = {key: value for key, value in condition.settings.items() if key not in _SHAPE}
         differ = sorted(key for key in asked.keys() | came.keys() if asked.get(key) != came.get(key))
         if differ:

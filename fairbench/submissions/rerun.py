@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fairbench.data import Dataset, to_unit
 from fairbench.errors import FairbenchError
-from fairbench.evaluation.battery import Condition, make_condition
+from fairbench.evaluation.battery import Condition, condition_of_battery, make_condition
 from fairbench.evaluation.predictions import NOT_EVALUATED
 from fairbench.evaluation.spot import answers_to, ask_again, recorded_shape
 from fairbench.progress import Progress
@@ -126,8 +126,7 @@ def attacked_conditions(names: list[str]) -> tuple[str, ...]:
 
 def condition_of(bundle: Bundle, name: str) -> Condition:
     """A condition as the bundle's battery runs it."""
-    battery = bundle.config.track.battery
-    return make_condition(name, eps=bundle.record.epsilon, seed=battery.seed, square_queries=battery.square_queries)
+    return condition_of_battery(name, bundle.config.track.battery, eps=bundle.record.epsilon)
 
 
 def example_positions(answers: Answers, seed: int) -> NDArray[np.int64]:

@@ -187,3 +187,12 @@ def test_folders_that_each_hold_what_the_other_lacks_are_named(few, tmp_path):
     assert (conflict.here, conflict.there) == ("fgsm", "clean")
     assert "in one of the two" in conflict.cure
     assert stamps(folder) == before
+
+
+def test_the_battery_says_what_the_search_computes_in(tmp_path):
+    overrides = {"conditions": "[square]", "battery.search_precision": "bfloat16", "battery.square_queries": "1"}
+    (cell,) = quick_cells(tmp_path, "pgd_at", overrides=overrides)
+    run_in_turn(jobs_of([cell]), torch.device("cpu"), Surroundings(), Silent())
+    record = read_record(cell.folder)
+    assert record.conditions["square"].settings["search_precision"] == "bfloat16"
+    assert "battery.search_precision = bfloat16 instead of float32" in record.departures
