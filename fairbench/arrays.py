@@ -14,8 +14,13 @@ from fairbench.files import replacing
 _UNIX = 3
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays, uncompressed; the same arrays give the same bytes.
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: bool = False) -> None:
+    """Write named arrays; the same arrays give the same bytes, compressed ones where zlib is the same.
+
+    Args:
+        path: the file.
+        arrays: name -> array.
+        compressed: for files that are kept; bundles from outside may not be, since a small one could fill the memory.
 
     Raises:
         UsageError: if the file cannot be written.
@@ -26,6 +31,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy")  # made by hand it carries a fixed date
             entry.create_system = _UNIX
+            entry.compress_type = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
             archive.writestr(entry, content.getvalue())
 
 

@@ -29,12 +29,13 @@ class Predictions:
     """condition -> (N,) answers, -1 where an image was not evaluated."""
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
+def write_predictions(path: Path, predictions: Predictions, *, compressed: bool = False) -> None:
     """Write the answers; the same answers give the same bytes.
 
     Args:
         path: the file, usually ``predictions.npz``.
         predictions: every condition as long as the labels.
+        compressed: forty times smaller with all corruptions.
 
     Raises:
         UsageError: if the file cannot be written.
@@ -45,7 +46,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "predictions": np.array(columns, dtype="<i2").reshape(-1, len(predictions.labels)).T,
         "conditions": np.array(list(predictions.by_condition), dtype="<U32"),
     }
-    write_arrays(path, arrays)
+    write_arrays(path, arrays, compressed=compressed)
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairbench.errors import UsageError
-from fairbench.evaluation.predictions import PREDICTIONS_NAME
+from fairbench.evaluation.predictions import PREDICTIONS_NAME, read_predictions, write_predictions
 from fairbench.evaluation.records import RECORD_NAME
 from fairbench.files import cannot_write, replacing
 from fairbench.leaderboard.records import RECORDS_FOLDER, Run, load_runs
@@ -68,10 +68,12 @@ def _copy(source: Path, folder: Path) -> None:
         return
     for name in KEPT:
         try:
-            if (source / name).is_file():
+            if not (source / name).is_file():
+                (folder / name).unlink(missing_ok=True)
+            elif name == PREDICTIONS_NAME:
+                write_predictions(folder / name, read_predictions(source / name), compressed=True)
+            else:
                 with replacing(folder / name) as temporary:
                     shutil.copyfile(source / name, temporary)
-            else:
-                (folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(folder / name, error) from error
