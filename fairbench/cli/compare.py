@@ -33,10 +33,12 @@ def compare(
         typer.echo(duel.caution)
     for row in duel.rows:
         typer.echo(f"\n{row.condition}, {row.images} images:")
-        for test in (row.average, row.weakest):
+        for test, gain in ((row.average, row.average_gain), (row.weakest, row.weakest_gain)):
             typer.echo(f"  {in_words(test, names, duel.classes)}")
             typer.echo(
-                f"    right only for {duel.first}: {test.only_first}, only for {duel.second}: {test.only_second}"
+                f"    {100 * gain.value:+.1f} points for {duel.first}, 95 % interval {100 * gain.low:+.1f} to "
+                f"{100 * gain.high:+.1f}; right only for {duel.first}: {test.only_first}, only for {duel.second}: "
+                f"{test.only_second}"
             )
     typer.echo(f"\n{duel.verdict}")
     if 1 in duel.seeds:

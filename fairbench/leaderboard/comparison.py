@@ -48,7 +48,7 @@ def compare_average(first: Outcomes, second: Outcomes) -> PairedTest:
     Raises:
         ValueError: if the two saw different images.
     """
-    differences = _differences(first, second)
+    differences = _scaled_differences(first, second)
     p = sign_flip(differences)
     return PairedTest(
         metric="average",
@@ -71,7 +71,7 @@ def compare_weakest(first: Outcomes, second: Outcomes) -> PairedTest:
     Raises:
         ValueError: if the two saw different images.
     """
-    differences = _differences(first, second)
+    differences = _scaled_differences(first, second)
     metric = ranking_metric(first.num_classes)
     values = [_weakest_value(one) for one in (first, second)]
     classes = [_weakest_classes(one) for one in (first, second)]
@@ -102,11 +102,25 @@ def adjusted(tests: Sequence[PairedTest]) -> list[PairedTest]:
 
 def weakest_by_seed(outcomes: Outcomes) -> NDArray[np.float64]:
     """(S,): the number that ranks, seed by seed."""
-    lowest = np.sort(outcomes.class_accuracies, axis=1)[:, : _count(outcomes)]
+    lowest = np.sort(outcomes.class_accuracies, axis=1)[:, : weakest_count(outcomes)]
     return lowest.mean(axis=1)
 
 
-def _differences(first: Outcomes, second: Outcomes) -> NDArray[np.int64]:
+def paired_differences(first: Outcomes, second: Outcomes) -> NDArray[np.float64]:
+    """(n,) in [-1, 1]: by which share of its seeds the first is ahead on each image.
+
+    Raises:
+        ValueError: if the two saw different images.
+    """
+    return _scaled_differences(first, second) / np.lcm(len(first.correct), len(second.correct))
+
+
+def weakest_count(outcomes: Outcomes) -> int:
+    """How many classes count as the weakest ones: one, or a tenth of many."""
+    return -(-outcomes.num_classes // 10) if ranking_metric(outcomes.num_classes) == "worst_tenth" else 1
+
+
+def _scaled_differences(first: Outcomes, second: Outcomes) -> NDArray[np.int64]:
     """(n,): by how many seeds the first is ahead on each image, on one scale where the numbers of seeds differ."""
     if not (np.array_equal(first.positions, second.positions) and np.array_equal(first.labels, second.labels)):
         raise ValueError(f"expected the same images, got {len(first.labels)} and {len(second.labels)} or others")
@@ -121,11 +135,7 @@ def _weakest_value(outcomes: Outcomes) -> float:
 
 def _weakest_classes(outcomes: Outcomes) -> tuple[int, ...]:
     order = np.argsort(outcomes.class_accuracies.mean(axis=0), kind="stable")
-    return tuple(sorted(order[: _count(outcomes)].tolist()))
-
-
-def _count(outcomes: Outcomes) -> int:
-    return -(-outcomes.num_classes // 10) if ranking_metric(outcomes.num_classes) == "worst_tenth" else 1
+    return tuple(sorted(order[: weakest_count(outcomes)].tolist()))
 
 
 def _welch(upper: Outcomes, upper_classes: tuple[int, ...], lower: Outcomes, lower_classes: tuple[int, ...]) -> float:

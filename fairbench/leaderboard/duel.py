@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fairbench.errors import UsageError
 from fairbench.leaderboard.comparison import PairedTest, adjusted, compare_average, compare_weakest
+from fairbench.leaderboard.gains import Gain, average_gain, weakest_gain
 from fairbench.leaderboard.outcomes import read_outcomes
 from fairbench.leaderboard.ranking import RANKING_CONDITION, group_of
 from fairbench.leaderboard.records import Run
@@ -27,6 +28,9 @@ class DuelRow:
     images: int
     average: PairedTest
     weakest: PairedTest
+    average_gain: Gain
+    weakest_gain: Gain
+    """by how much the first method is ahead, with 95 % intervals that are not adjusted for the number of tests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +122,18 @@ def _rows(first: Sequence[Run], second: Sequence[Run]) -> list[DuelRow]:
             or outcomes[0].positions.tolist() != outcomes[1].positions.tolist()
         ):
             continue
-        tests = compare_average(outcomes[0], outcomes[1]), compare_weakest(outcomes[0], outcomes[1])
-        found.append((name, len(outcomes[0].labels), *tests))
-    together = adjusted([test for *_, average, weakest in found for test in (average, weakest)])
+        found.append((name, outcomes[0], outcomes[1]))
+    together = adjusted([test(*both) for _, *both in found for test in (compare_average, compare_weakest)])
     return [
-        DuelRow(condition=name, images=images, average=together[2 * index], weakest=together[2 * index + 1])
-        for index, (name, images, *_) in enumerate(found)
+        DuelRow(
+            condition=name,
+            images=len(ours.labels),
+            average=average,
+            weakest=weakest,
+            average_gain=average_gain(ours, theirs),
+            weakest_gain=weakest_gain(ours, theirs),
+        )
+        for (name, ours, theirs), average, weakest in zip(found, together[::2], together[1::2], strict=True)
     ]
 
 
