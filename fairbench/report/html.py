@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -14,7 +15,12 @@ from markupsafe import Markup
 from fairbench.report.style import theme_variables
 from fairbench.report.wording import printable
 
-SCRIPTS = ("sorting.js", "views.js")
+SCRIPTS = ("sorting.js", "printing.js")
+"""Of every page."""
+VIEWS = "views.js"
+"""Of pages with a leaderboard."""
+_STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_STYLE_SPACE = re.compile(r"\s*([{};,])\s*|(?<=:)\s+|\s+")
 
 
 def html_page(template: str, *, with_images: bool = False, **values: Any) -> str:
@@ -25,7 +31,7 @@ def html_page(template: str, *, with_images: bool = False, **values: Any) -> str
         with_images: whether pictures inside the page are allowed.
         values: what the template names.
     """
-    style, script = _style(), _script()
+    style, script = _style(), _script(with_views=template == "track.html")
     return (
         _environment()
         .get_template(template)
@@ -57,12 +63,22 @@ def _finalize(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+@cache
 def _style() -> str:
-    return theme_variables() + resource("page.css")
+    """The style sheet; a board has a hundred pages and each holds it, so it comes without comments and indents."""
+    text = _STYLE_COMMENT.sub("", theme_variables() + resource("page.css"))
+    return _STYLE_SPACE.sub(_needed, text).replace(";}", "}").strip()
 
 
-def _script() -> str:
-    return "".join(resource(name) for name in SCRIPTS)
+def _needed(space: re.Match[str]) -> str:
+    return space[1] or ("" if space.start() and space.string[space.start() - 1] == ":" else " ")
+
+
+@cache
+def _script(*, with_views: bool) -> str:
+    names = (*SCRIPTS, VIEWS) if with_views else SCRIPTS
+    lines = (line.strip() for name in names for line in resource(name).splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
 
 
 def _policy(style: str, script: str, *, with_images: bool) -> str:

@@ -12,6 +12,7 @@ from fairbench.leaderboard.agreement import rank_agreement
 from fairbench.leaderboard.ranking import Entry, Group, ranking_metric
 from fairbench.leaderboard.summary import strongest_condition
 from fairbench.protocol.track import load_track, track_names
+from fairbench.report.cells import MANY_CELLS
 from fairbench.report.class_views import ClassView, accuracy_views, score_view
 from fairbench.report.figures.canvas import MAX_ROWS, MAX_SERIES
 from fairbench.report.figures.class_heat import class_heat_figure
@@ -70,6 +71,8 @@ class Page:
     summary: str
     labels: Labels
     ranked_by: str
+    is_large: bool
+    """whether a browser has more cells to lay out than it can at once."""
     groups: tuple[GroupView, ...]
 
 
@@ -94,6 +97,7 @@ def track_page(
         summary=known.summary if known else "",
         labels=page_labels(entries),
         ranked_by="the worst 10 % of the classes" if metric == "worst_tenth" else "the worst class",
+        is_large=len(entries) * len(entries[0].record.data.classes) > MANY_CELLS,
         groups=tuple(
             _group(f"g{index}", group, rows, places=places, slugs=slugs, gallery=gallery)
             for index, (group, rows) in enumerate(groups)

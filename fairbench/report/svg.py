@@ -10,9 +10,12 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from fairbench.report.figures.canvas import Drawing
 from fairbench.report.style import FIGURE_SETTINGS, drawn_colours
+from fairbench.report.svg_compact import compact
 
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -45,6 +48,7 @@ def inline_svg(drawing: Drawing, *, name: str) -> Markup:
         "aria-label": drawing.label,
         "class": f"plot {drawing.kind}",
     }
+    compact(root)
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # ElementTree has escaped all text
 
 
@@ -54,8 +58,18 @@ def svg_text(drawing: Drawing) -> str:
     with mpl.rc_context(rc=FIGURE_SETTINGS), warnings.catch_warnings():
         # Signs that the measuring font lacks are drawn by the reader's fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        _lay_out(drawing.figure)
         drawing.figure.savefig(written, format="svg", metadata=_NO_METADATA)
     return written.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the axes once and for all; otherwise each saving draws everything twice, the first time for this alone."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        FigureCanvasSVG(figure)  # text is measured as it will be drawn
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def _add_tooltip(element: ElementTree.Element, tooltips: Mapping[str, str]) -> None:

@@ -112,7 +112,7 @@ def test_the_policy_allows_this_script_and_this_style_alone(hostile_report):
     assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("name", ["page.css", "sorting.js", "views.js"])
+@pytest.mark.parametrize("name", ["page.css", "sorting.js", "printing.js", "views.js"])
 def test_style_and_script_reach_for_nothing(name):
     text = (Path(__file__).parents[2] / "fairbench" / "report" / "templates" / name).read_text("utf-8")
     assert not re.search(r"url\(|@import|fetch|XMLHttp|innerHTML|eval|https?:|</", text)

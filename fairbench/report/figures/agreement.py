@@ -32,4 +32,4 @@ def _name(choice: Choice) -> str:
 
 
 def _tau(value: float) -> str:
-    return f"{value:.1f}".replace("-", "\u2212")
+    return f"{round(value, 1) + 0:.1f}".replace("-", "\u2212")  # adding 0 takes the sign from a zero

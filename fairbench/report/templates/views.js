@@ -111,7 +111,3 @@ function readViews() {
 
 window.addEventListener("hashchange", readViews);
 readViews();
-
-window.addEventListener("beforeprint", () => {
-  document.querySelectorAll("details:not(.tools *)").forEach((one) => { one.open = true; });
-});
