@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fairbench.errors import UsageError
@@ -12,6 +12,7 @@ from fairbench.leaderboard.outcomes import read_outcomes
 from fairbench.leaderboard.ranking import RANKING_CONDITION, group_of
 from fairbench.leaderboard.records import Run
 from fairbench.protocol.conditions import CONDITIONS
+from fairbench.protocol.corruptions import is_corruption
 
 _MEANING = {
     "average": "on average",
@@ -50,12 +51,14 @@ class Duel:
     """the answer, a sentence or two."""
 
 
-def compare_runs(first: Sequence[Run], second: Sequence[Run]) -> Duel:
-    """Test two methods against each other on the same images, under every condition that both have.
+def compare_runs(first: Sequence[Run], second: Sequence[Run], *, conditions: Collection[str] = ()) -> Duel:
+    """Test two methods against each other on the same images.
 
     Args:
         first: the seeds of one method, at least one.
         second: those of the other.
+        conditions: names; without any, those that both have, without corruptions where there are others, since the
+            allowance for their number would hide any difference.
 
     Raises:
         UsageError: if the runs of one side are of different methods, the data differ, or nothing can be paired.
@@ -67,7 +70,7 @@ def compare_runs(first: Sequence[Run], second: Sequence[Run]) -> Duel:
             f"{names[0]} was evaluated on {records[0].data.name} and {names[1]} on {records[1].data.name}, or on other "
             "files of it; only answers to the same images can be paired"
         )
-    rows = _rows(first, second)
+    rows = _rows(first, second, conditions)
     if not rows:
         raise UsageError(
             f"{names[0]} and {names[1]} share no condition with answers image by image; keep predictions.npz beside "
@@ -111,8 +114,10 @@ def in_words(test: PairedTest, names: tuple[str, str], classes: Sequence[str]) -
     return f"no difference beyond chance {where}: {names[ahead]} {numbers}, p = {test.adjusted:.2g}"
 
 
-def _rows(first: Sequence[Run], second: Sequence[Run]) -> list[DuelRow]:
+def _rows(first: Sequence[Run], second: Sequence[Run], conditions: Collection[str]) -> list[DuelRow]:
     shared = [name for name in first[0].record.conditions if name in second[0].record.conditions]
+    plain = [name for name in shared if not is_corruption(name)]
+    shared = [name for name in shared if name in conditions] if conditions else plain or shared
     found = []
     for name in sorted(shared, key=lambda name: (list(CONDITIONS).index(name) if name in CONDITIONS else 99, name)):
         outcomes = read_outcomes(first, name), read_outcomes(second, name)

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,14 +16,15 @@ from fairbench.protocol.record import DataRecord, Environment, ModelRecord, Reco
 LABELS = np.repeat([0, 1, 2], 100).astype(np.int16)
 
 
-def write_run(folder, method, hits, seed=0, fingerprint="ab"):
-    """A run whose AutoAttack gets the first images of each class right, so many of 100."""
+def write_run(folder, method, hits, seed=0, *, fingerprint="ab", attacks=("aa",)):
+    """A run that under these gets the first images of each class right, so many of 100."""
     right = np.concatenate([np.arange(100) < count for count in hits])
     predicted = np.where(right, LABELS, (LABELS + 1) % 3).astype(np.int16)
-    write_predictions(folder / "predictions.npz", Predictions(LABELS, {"clean": LABELS, "aa": predicted}))
+    answers_under = {"clean": LABELS} | dict.fromkeys(attacks, predicted)
+    write_predictions(folder / "predictions.npz", Predictions(LABELS, answers_under))
     conditions = {
         name: condition_record(confusion_matrix(answers, LABELS, 3), settings={}, seconds=0.0)
-        for name, answers in {"clean": LABELS, "aa": predicted}.items()
+        for name, answers in answers_under.items()
     }
     record = Record(
         protocol="standard",
@@ -60,6 +62,9 @@ def test_says_in_words_who_is_better_and_at_what_cost(runs):
     assert "faal is better in the worst class (cat): 60.0 % against 30.0 %" in result.output
     assert "no difference beyond chance on average" in result.output
     assert "another seed may turn" in result.output
+    assert re.search(
+        r"\+30.0 points for faal, 95 % interval \+16.\d to \+42.\d; right only for faal: 30,", result.output
+    )
 
 
 def test_says_that_two_cannot_be_told_apart(runs):
@@ -74,6 +79,13 @@ def test_json_holds_every_test(runs):
     assert row["weakest"]["p_value"] == pytest.approx(2 * 0.5**30)
     assert row["weakest"]["adjusted"] == pytest.approx(4 * 2 * 0.5**30)
     assert values["first"] == "faal"
+
+
+def test_corruptions_do_not_hide_a_difference(tmp_path):
+    attacks = ["aa", *(f"corruptions.fog.{severity}" for severity in range(1, 6))]
+    runs = [write_run(tmp_path / name, name, [60, 80, 70], attacks=attacks) for name in ("faal", "frl")]
+    rows = json.loads(call(*runs, "--json").output)["rows"]
+    assert [row["condition"] for row in rows] == ["clean", "aa"]
 
 
 def test_a_methods_folder_brings_all_its_seeds(tmp_path, runs):
