@@ -37,6 +37,7 @@ LARGEST_MARGIN = {"rw": 1.0, "rm": 2.5, "rwrm": 3.0}
         "digits": {"schedule.epochs": 12},
         "fmnist": {"schedule.epochs": 10},
         "cifar*": {"schedule.epochs": 80, "schedule.learning_rate": 1e-3, "schedule.milestones": {0.5: 0.1}},
+        "cifar10_jpeg-prn18-cpu": {"schedule.epochs": 2, "schedule.learning_rate": 1e-2},
         "*-distill": {"schedule.weight_decay": 5e-4},
     },
 )

@@ -36,9 +36,10 @@ def how_to_get_base(name: str, track: Track, *, option: str) -> str:
     source = track.sources.get(name)
     published = f"the published one is {source.where}: " if source else ""
     place = _base_folder(track) / f"{name}.safetensors"
+    train = ", or let it be trained first with --train-bases" if track.trains_base(name) else ""
     return (
         f"base {name} of track {track.name} does not ship with the package; {published}put a file at {place} (or .pt), "
-        f"give a checkpoint as {option}, or let it be trained first with --train-bases"
+        f"give a checkpoint as {option}{train}"
     )
 
 

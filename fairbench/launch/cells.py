@@ -173,7 +173,7 @@ class _Made:
 
     def base(self, name: str, option: str) -> Start:
         """The base, shipped or to be trained."""
-        if not self.request.train_bases or name not in self.track.bases or is_shipped(name, self.track):
+        if not self.request.train_bases or not self.track.trains_base(name) or is_shipped(name, self.track):
             return shipped_base(name, self.track, option=option)
         asked = self.request.model_copy(update={"init": SCRATCH, "teachers": {}})
         cell = self.cells[name] = _cell(asked, self.track, name, BASE_SEED)

@@ -112,6 +112,8 @@ class Source(Schema):
     """what the published network subtracts and divides by; None is what is usual for the data set."""
     train: str | None = None
     """the command that trains its like here; None for a base, which is a run of its own track."""
+    is_method: bool = True
+    """whether the name of a base is the written form that trains it; what no method here trains must be brought."""
 
 
 class Track(Schema):
@@ -126,7 +128,7 @@ class Track(Schema):
     init: str = "scratch"
     """``scratch`` or the base that methods start from."""
     bases: list[str] = Field(default_factory=list)
-    """Written forms that are trained from scratch and offered as starts."""
+    """Written forms that are trained from scratch and offered as starts, and others that have a source."""
     teachers: dict[Literal["robust", "clean"], str] = Field(default_factory=dict)
     """role -> base, source or other shipped checkpoint that teaches in it, unless ``--teacher`` names another."""
     sources: dict[str, Source] = Field(default_factory=dict)
@@ -139,6 +141,10 @@ class Track(Schema):
     compute: Compute = Compute()
     selection: Selection = Selection()
     battery: Battery
+
+    def trains_base(self, name: str) -> bool:
+        """Whether a base of that name is a run of this track."""
+        return name in self.bases and (name not in self.sources or self.sources[name].is_method)
 
 
 @cache

@@ -5,7 +5,9 @@ import torch
 
 from fairbench.compose import compose, track_defaults
 from fairbench.data import dataset_names
+from fairbench.errors import UsageError
 from fairbench.launch.bases import is_shipped
+from fairbench.launch.cells import Request, resolve
 from fairbench.models import create_model, model_names
 from fairbench.protocol.track import Schedule, load_track, track_names
 
@@ -37,7 +39,7 @@ def test_a_track_names_only_what_exists(name):
     assert all(name in track.sources or is_shipped(name, track) for name in track.teachers.values())
     assert {source.architecture for source in track.sources.values()} <= {None, *model_names()}
     for base in track.bases:
-        assert compose(base, track=name).written == base
+        assert not track.trains_base(base) or compose(base, track=name).written == base
 
 
 @pytest.mark.parametrize("name", sorted(OF_PAPERS))
@@ -95,3 +97,18 @@ def test_baselines_of_the_distillation_tables_keep_their_own_schedules(written, 
     assert (schedule.epochs, schedule.weight_decay) == (epochs, weight_decay)
     reached = {round(fraction * epochs): factor for fraction, factor in schedule.milestones.items()}
     assert reached == pytest.approx(milestones)
+
+
+def test_a_base_that_no_method_trains_has_to_be_brought(monkeypatch, tmp_path):
+    monkeypatch.setenv("FAIRBENCH_HOME", str(tmp_path))
+    request = Request(methods=["faal"], tracks=["cifar10_jpeg-prn18-cpu"], seeds=[0], out=tmp_path, train_bases=True)
+    with pytest.raises(UsageError, match=r"base n-fgsm .* N-FGSM .*put a file at .*n-fgsm.safetensors") as error:
+        resolve(request)
+    assert "--train-bases" not in str(error.value)
+
+
+def test_frl_costs_no_more_than_the_others_where_a_processor_trains():
+    own = track_defaults(compose("frl", track="cifar10_jpeg-prn18-cpu").entry, "cifar10_jpeg-prn18-cpu", "schedule")
+    track = load_track("cifar10_jpeg-prn18-cpu")
+    schedule = Schedule.model_validate(track.schedule.model_dump() | own)
+    assert (schedule.epochs, schedule.learning_rate) == (track.schedule.epochs, track.schedule.learning_rate)
