@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -33,10 +35,20 @@ def highest_false_positive_interval(confusion: ArrayLike, *, level: float = 0.95
     return float(low), float(high)
 
 
-def false_positive_spread_interval(confusion: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
-    """An interval for the highest minus the lowest score; arguments as in :func:`false_positive_intervals`."""
-    low, high = spread_interval(*_effective_counts(confusion), level=level)
-    return float(low), float(high)
+def chosen_false_positive_intervals(
+    confusions: Sequence[ArrayLike], *, level: float = 0.95
+) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """Intervals for the highest score, and for the highest minus the lowest one, of several networks or conditions.
+
+    Args:
+        confusions: M of them, each as in :func:`false_positive_intervals`; at once they take little longer than one.
+        level: coverage, in (0, 1).
+
+    Returns:
+        For the highest and for the spread: the lower and the upper ends, (M,).
+    """
+    scores, draws = (np.stack(parts) for parts in zip(*map(_effective_counts, confusions), strict=True))
+    return highest_interval(scores, draws, level=level), spread_interval(scores, draws, level=level)
 
 
 def _effective_counts(confusion: ArrayLike) -> tuple[Floats, Floats]:

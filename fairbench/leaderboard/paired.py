@@ -9,27 +9,6 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of "both models are right equally often", from the images on which they differ.
-
-    Args:
-        only_first: images that only the first model gets right, at least 0.
-        only_second: images that only the second model gets right, at least 0.
-
-    Returns:
-        In (0, 1]; 1 if the models differ nowhere.
-
-    Raises:
-        ValueError: for a negative count.
-
-    Source: Q. McNemar, Psychometrika 1947; exact form: the sign test on the discordant pairs.
-    """
-    if only_first < 0 or only_second < 0:
-        raise ValueError(f"expected counts of images, got {only_first} and {only_second}")
-    fewer, both = min(only_first, only_second), only_first + only_second
-    return min(1.0, 2 * float(binom.cdf(fewer, both, 0.5))) if both else 1.0
-
-
 def sign_flip(differences: ArrayLike) -> float:
     """The exact two-sided p-value of "each difference is as likely as its opposite".
 
@@ -45,6 +24,8 @@ def sign_flip(differences: ArrayLike) -> float:
 
     Raises:
         ValueError: if they are not a vector of integers.
+
+    Source: Q. McNemar, Psychometrika 1947; exact form: the sign test on the images where two models differ.
     """
     values = np.asarray(differences)
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):

@@ -68,7 +68,7 @@ def corruption_mean(entry: Entry, metric: str, shared: set[Cell]) -> float | Non
 
 def is_single(condition: str) -> bool:
     """Whether a condition is one type, at one severity or as a whole."""
-    return _cell(condition) is not None
+    return cell_of(condition) is not None
 
 
 def _shared_counts(entry: Entry, shared: set[Cell]) -> dict[Cell, Counts]:
@@ -92,14 +92,15 @@ def _counts(entry: Entry) -> dict[Cell, Counts]:
     """The corruptions that every seed has."""
     found = {}
     for name in entry.record.conditions:
-        cell = _cell(name)
+        cell = cell_of(name)
         blocks = [record.conditions[name] for record in entry.records if name in record.conditions]
         if cell is not None and len(blocks) == len(entry.records):
             found[cell] = np.array([one.class_correct for one in blocks]), np.array([one.class_total for one in blocks])
     return found
 
 
-def _cell(condition: str) -> Cell | None:
+def cell_of(condition: str) -> Cell | None:
+    """The type and severity of a condition that is one type, at one severity or as a whole; None for any other."""
     family, *rest = condition.split(".")
     if family != COLUMN or not 1 <= len(rest) <= 2 or not rest[0]:
         return None

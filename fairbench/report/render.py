@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairbench.allocator import collector_at_rest
-from fairbench.errors import UsageError
+from fairbench.errors import UsageError, unknown_name
 from fairbench.files import write_text
 from fairbench.leaderboard.ranking import Entry, rank
 from fairbench.leaderboard.records import Run, load_runs, verified_records
@@ -80,6 +80,9 @@ def write_track(runs: Sequence[Run], out: Path, track: str, wishes: Wishes, *, s
     entries = rank(of_track, verified=verified_records(runs))
     if not entries:
         present = listed(sorted({run.record.track or "none" for run in runs}))
+        if track not in track_names():
+            known = {*track_names(), *(run.record.track for run in runs if run.record.track)}
+            raise unknown_name("track", track, known, cure=f"There are records of: {present}")
         raise UsageError(
             f"no records of track {track} in {source} (tracks there: {present}); "
             f"make some with: fairbench run --track {track} --methods pgd_at,faal"

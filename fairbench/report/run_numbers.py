@@ -12,13 +12,17 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from fairbench.leaderboard.extremes import lowest_interval, spread_interval
+from fairbench.leaderboard.false_positive_intervals import chosen_false_positive_intervals, false_positive_intervals
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.protocol.record import ConditionRecord
 from fairbench.report.cells import Cell, missing_cell
 from fairbench.report.scales import heat_step
 from fairbench.report.wording import EN_DASH, MISSING, class_title, condition_title, percent, percent_range, printable
 
-AGGREGATES = ("average", "balanced", "worst", "worst 10 %", "spread", "overall", "highest C_FPS", "images")
+AGGREGATES = (
+    *("average", "balanced", "worst", "worst 10 %", "spread", "overall"),
+    *("highest C_FPS", "spread of C_FPS", "images"),
+)
 """Headings."""
 _FEW_CELLS = 200
 """Up to so many conditions times classes, the intervals that take milliseconds are there."""
@@ -32,12 +36,22 @@ class ConditionRow:
     cells: tuple[Cell, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """The intervals of one condition that allow for the choice of classes, as text; empty where they are left out."""
+
+    worst: str = ""
+    spread: str = ""
+    highest_score: str = ""
+    score_spread: str = ""
+
+
 def condition_rows(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> tuple[ConditionRow, ...]:
     """A row for each condition, its cells as in ``AGGREGATES``."""
-    ends = _chosen_intervals(list(conditions.values()))
+    chosen = _chosen_intervals(list(conditions.values()))
     return tuple(
-        ConditionRow(title=condition_title(name), cells=_aggregates(one, classes, *pair))
-        for (name, one), pair in zip(conditions.items(), ends, strict=True)
+        ConditionRow(title=condition_title(name), cells=_aggregates(one, classes, intervals))
+        for (name, one), intervals in zip(conditions.items(), chosen, strict=True)
     )
 
 
@@ -47,42 +61,65 @@ def accuracy_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[
 
 
 def score_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> Markup:
-    """Classes (rows) by conditions (columns): share of the wrong answers that name the class, in percent."""
-    return _table(classes, [_score_column(condition, len(classes)) for condition in conditions.values()])
+    """Classes (rows) by conditions (columns): share of the wrong answers that name the class, and its interval."""
+    few = len(conditions) * len(classes) <= _FEW_CELLS
+    columns = [_score_column(condition, len(classes), with_intervals=few) for condition in conditions.values()]
+    return _table(classes, columns)
 
 
-def _chosen_intervals(conditions: Sequence[ConditionRecord]) -> list[tuple[str, str]]:
-    """Of each condition the intervals of the worst class and of the spread, which allow for the choice of classes."""
+def _chosen_intervals(conditions: Sequence[ConditionRecord]) -> list[_Chosen]:
     correct = np.array([one.class_correct for one in conditions])
     total = np.array([one.class_total for one in conditions])
     if not conditions or correct.size > _FEW_CELLS or not total.all():
-        return [("", "")] * len(conditions)
-    found = [np.stack(function(correct, total), axis=-1).tolist() for function in (lowest_interval, spread_interval)]
-    return [(percent_range(worst), percent_range(spread)) for worst, spread in zip(*found, strict=True)]
+        return [_Chosen()] * len(conditions)
+    worst, spread = _ranges(lowest_interval(correct, total)), _ranges(spread_interval(correct, total))
+    scored = [place for place, one in enumerate(conditions) if one.class_false_positive_score is not None]
+    highest, score_spread = {}, {}
+    if scored:
+        found = chosen_false_positive_intervals([conditions[place].confusion for place in scored])
+        highest, score_spread = (dict(zip(scored, _ranges(ends), strict=True)) for ends in found)
+    return [
+        _Chosen(
+            worst=worst[place],
+            spread=spread[place],
+            highest_score=highest.get(place, ""),
+            score_spread=score_spread.get(place, ""),
+        )
+        for place in range(len(conditions))
+    ]
 
 
-def _aggregates(
-    condition: ConditionRecord, classes: Sequence[str], worst_interval: str, spread_ends: str
-) -> tuple[Cell, ...]:
+def _ranges(ends: Sequence[np.ndarray]) -> list[str]:
+    """Lower and upper ends, (M,) each, as M texts."""
+    return [percent_range((float(low), float(high))) for low, high in zip(*ends, strict=True)]
+
+
+def _aggregates(condition: ConditionRecord, classes: Sequence[str], chosen: _Chosen) -> tuple[Cell, ...]:
     worst = condition.worst_class
     correct, total = condition.class_correct, condition.class_total
     rates = [hits / seen for hits, seen in zip(correct, total, strict=True) if seen]
     low, high = wilson_interval(sum(correct), sum(total))
-    scores = condition.class_false_positive_score
-    highest = missing_cell(condition.undefined.get("class_false_positive_score", "not defined"))
-    if scores is not None:
-        top = max(scores)
-        highest = Cell(text=percent(top), value=top, label=class_title(classes[scores.index(top)]))
     return (
         _cell(condition.average, percent_range((float(low), float(high))), _count(sum(correct), sum(total))),
         _cell(condition.balanced),
-        _cell(condition.worst, worst_interval, _count(correct[worst], total[worst]), label=class_title(classes[worst])),
+        _cell(condition.worst, chosen.worst, _count(correct[worst], total[worst]), label=class_title(classes[worst])),
         _cell(condition.worst_tenth),
-        _cell(max(rates) - min(rates), spread_ends),
+        _cell(max(rates) - min(rates), chosen.spread),
         _cell(condition.overall),
-        highest,
+        *_score_cells(condition, classes, chosen),
         Cell(text=f"{sum(total):,}", value=sum(total)),
     )
+
+
+def _score_cells(condition: ConditionRecord, classes: Sequence[str], chosen: _Chosen) -> tuple[Cell, Cell]:
+    """The highest C_FPS, and the highest minus the lowest one."""
+    scores = condition.class_false_positive_score
+    if scores is None:
+        missing = missing_cell(condition.undefined.get("class_false_positive_score", "not defined"))
+        return missing, missing
+    top = max(scores)
+    highest = _cell(top, chosen.highest_score, label=class_title(classes[scores.index(top)]))
+    return highest, _cell(top - min(scores), chosen.score_spread)
 
 
 def _cell(value: float, *beside: str, label: str = "") -> Cell:
@@ -110,12 +147,16 @@ def _accuracy_cell(correct: int, total: int, low: float, high: float) -> str:
     )
 
 
-def _score_column(condition: ConditionRecord, num_classes: int) -> list[str]:
+def _score_column(condition: ConditionRecord, num_classes: int, *, with_intervals: bool) -> list[str]:
     scores = condition.class_false_positive_score
     if scores is None:
         return [f'<td class="missing">{MISSING}</td>'] * num_classes
     scale = num_classes / 3  # scores sum to 1: the scale ends at three times the share of a fair class
-    return [f'<td class="heat-{heat_step(score * scale)}">{100 * score:.1f}</td>' for score in scores]
+    ends = _ranges(false_positive_intervals(condition.confusion)) if with_intervals else [""] * num_classes
+    return [
+        f'<td class="heat-{heat_step(score * scale)}">{100 * score:.1f}{f"<small>{end}</small>" if end else ""}</td>'
+        for score, end in zip(scores, ends, strict=True)
+    ]
 
 
 def _table(classes: Sequence[str], columns: Sequence[Sequence[str]]) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -23,6 +23,7 @@ from fairbench.report.figures.batch_weights import batch_figures
 from fairbench.report.figures.training import Log, diagnostic_figures, training_figure
 from fairbench.report.gallery import Gallery
 from fairbench.report.run_numbers import AGGREGATES, ConditionRow, accuracy_table, condition_rows, score_table
+from fairbench.report.severities import SeverityTable, severity_table
 from fairbench.report.verdict import WeakClass, in_words, weakest_classes
 from fairbench.report.wording import condition_title
 
@@ -39,9 +40,19 @@ class NumbersPart:
     headings: tuple[str, ...]
     aggregates: tuple[ConditionRow, ...]
     columns: tuple[str, ...]
-    """conditions of the tables class by class; none where there are no such tables."""
+    """conditions of the tables class by class."""
     accuracy: Markup
     scores: Markup
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFigure:
+    """What the training log shows."""
+
+    heading: str
+    markup: Markup
+    legend: tuple[str, ...]
+    """names in the order of their colours, where the drawing does not say them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +70,9 @@ class RunPage:
     weakest: tuple[WeakClass, ...]
     confusion: Confusion
     parts: tuple[NumbersPart, ...]
-    figures: tuple[tuple[str, Markup], ...]
-    """heading and drawing."""
+    severities: SeverityTable | None
+    """the single corruptions, where the parts hold them pooled."""
+    figures: tuple[RunFigure, ...]
     diagnoses: tuple[Diagnosis, ...]
 
 
@@ -87,6 +99,7 @@ def run_page(entry: Entry, record: Record, log: Log, gallery: Gallery) -> RunPag
         weakest=weakest_classes(condition, classes),
         confusion=confusion_of(condition, classes),
         parts=tuple(_parts(record)),
+        severities=_severities(record),
         figures=tuple(_figures(record, log, gallery)),
         diagnoses=diagnoses(record),
     )
@@ -118,40 +131,46 @@ def _in_order(conditions: Mapping[str, ConditionRecord]) -> dict[str, ConditionR
 
 def _parts(record: Record) -> list[NumbersPart]:
     ordered = _in_order(record.conditions)
-    single = {name: one for name, one in ordered.items() if is_single(name)}
-    pooled = merged_severities(single)
+    single = _singles(record)
     parts = {
         "Attacks": {name: one for name, one in ordered.items() if name not in single},
-        "Corruptions": pooled,
+        "Corruptions": merged_severities(single),
         "Last epoch instead of the selected one": _in_order(record.last.conditions) if record.last else {},
-        "Corruptions, severity by severity": single if pooled.keys() != single.keys() else {},
     }
-    # Class by class, single severities would be a hundred columns; `load_results` has them.
     return [
-        _numbers_part(f"t{index}", heading, part, record.data.classes, with_classes=part is not single)
+        _numbers_part(f"t{index}", heading, part, record.data.classes)
         for index, (heading, part) in enumerate(parts.items())
         if part
     ]
 
 
-def _numbers_part(
-    name: str, heading: str, part: Mapping[str, ConditionRecord], classes: Sequence[str], *, with_classes: bool
-) -> NumbersPart:
+def _numbers_part(name: str, heading: str, part: Mapping[str, ConditionRecord], classes: Sequence[str]) -> NumbersPart:
     return NumbersPart(
         heading=heading,
         name=name,
         headings=AGGREGATES,
         aggregates=condition_rows(part, classes),
-        columns=tuple(condition_title(name) for name in part) if with_classes else (),
-        accuracy=accuracy_table(part, classes) if with_classes else Markup(""),
-        scores=score_table(part, classes) if with_classes else Markup(""),
+        columns=tuple(condition_title(name) for name in part),
+        accuracy=accuracy_table(part, classes),
+        scores=score_table(part, classes),
     )
 
 
-def _figures(record: Record, log: Log, gallery: Gallery) -> list[tuple[str, Markup]]:
+def _severities(record: Record) -> SeverityTable | None:
+    """None where the parts hold every corruption as it was measured."""
+    single = _singles(record)
+    return severity_table(single, record.data.classes) if merged_severities(single).keys() != single.keys() else None
+
+
+def _singles(record: Record) -> dict[str, ConditionRecord]:
+    return {name: one for name, one in _in_order(record.conditions).items() if is_single(name)}
+
+
+def _figures(record: Record, log: Log, gallery: Gallery) -> Iterator[RunFigure]:
     classes = record.data.classes
     drawn = [("Training", training_figure(log, classes, selected=record.selected_epoch))]
-    drawn += [(f"{title[:1].upper()}{title[1:]}", one) for title, one in diagnostic_figures(log, classes)]
-    drawn += [(f"{title[:1].upper()}{title[1:]}", one) for title, one in batch_figures(log, classes)]
-    hung = [(title, gallery.hang(f"run-{index}", drawing)) for index, (title, drawing) in enumerate(drawn)]
-    return [(title, markup) for title, markup in hung if markup is not None]
+    drawn += [*diagnostic_figures(log, classes), *batch_figures(log, classes)]
+    for index, (title, drawing) in enumerate(drawn):
+        markup = gallery.hang(f"run-{index}", drawing)
+        if drawing is not None and markup is not None:
+            yield RunFigure(heading=f"{title[:1].upper()}{title[1:]}", markup=markup, legend=drawing.legend)

@@ -1,30 +1,15 @@
-import numpy as np
 import pytest
-from synthetic import make_record, make_values
+from synthetic import make_record
 
 from fairbench.errors import UsageError
-from fairbench.leaderboard.curves import epsilon_curve
-from fairbench.leaderboard.ranking import rank
+from fairbench.leaderboard.curves import conditions_by_radius
 from fairbench.protocol.conditions import check_conditions, expand_conditions
-from fairbench.protocol.record import Record
 
 
-def test_points_ascend_from_clean_over_the_tracks_radius_and_are_means_over_seeds():
-    names = ("clean", "pgd20", "epsilon.0.4", "epsilon.0.1")
-    records = [make_record(seed=seed, conditions=names, last=None) for seed in (0, 1)]
-    (entry,) = rank(records)
-    curve = epsilon_curve(entry)
-    assert [point.epsilon for point in curve] == [0, 0.1, 0.2, 0.4]
-    for point, name in zip(curve, ("clean", "epsilon.0.1", "pgd20", "epsilon.0.4"), strict=True):
-        assert point.average == pytest.approx(np.mean([record.conditions[name].average for record in records]))
-        assert point.weakest == pytest.approx(np.mean([record.conditions[name].worst for record in records]))
-
-
-def test_a_radius_that_one_seed_lacks_is_left_out():
-    values = make_values(seed=1, conditions=("clean", "pgd20"), last=None)
-    full = make_record(seed=0, conditions=("clean", "pgd20", "epsilon.0.1"), last=None)
-    (entry,) = rank([full, Record.model_validate(values)])
-    assert [point.epsilon for point in epsilon_curve(entry)] == [0, 0.2]
+def test_clean_images_stand_at_0_and_pgd_at_the_tracks_own_radius():
+    record = make_record(conditions=("clean", "aa", "pgd20", "epsilon.0.4", "epsilon.0.1"), last=None)
+    assert conditions_by_radius(record) == {0: "clean", 0.1: "epsilon.0.1", 0.2: "pgd20", 0.4: "epsilon.0.4"}
+    assert conditions_by_radius(make_record(conditions=("aa", "epsilon.0.1"), last=None)) == {0.1: "epsilon.0.1"}
 
 
 def test_equal_radii_are_one_condition_in_the_order_of_size():

@@ -13,8 +13,8 @@ from fairbench.leaderboard.extremes import (
     spread_interval,
 )
 from fairbench.leaderboard.false_positive_intervals import (
+    chosen_false_positive_intervals,
     false_positive_intervals,
-    false_positive_spread_interval,
     highest_false_positive_interval,
 )
 from fairbench.leaderboard.intervals import wilson_interval
@@ -130,6 +130,9 @@ def test_false_positive_intervals_by_hand():
     # have 2: so it counts as 10 draws.
     assert (low[1], high[1]) == pytest.approx(tuple(map(float, wilson_interval(5, 10))))
     assert highest_false_positive_interval(confusion)[0] <= 0.5
-    assert false_positive_spread_interval(confusion)[0] < 0.5 < false_positive_spread_interval(confusion)[1]
+    highest, (low_spread, high_spread) = chosen_false_positive_intervals([confusion, confusion.T])
+    assert np.allclose(np.transpose(highest)[0], highest_false_positive_interval(confusion))
+    assert np.allclose(np.transpose(highest)[1], highest_false_positive_interval(confusion.T))
+    assert low_spread[0] < 0.5 < high_spread[0]
     with pytest.raises(ValueError, match="no"):
         false_positive_intervals(np.eye(3, dtype=int))

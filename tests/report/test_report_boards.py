@@ -59,6 +59,10 @@ def test_a_board_holds_what_its_page_rests_on_and_no_weights(tmp_path):
         source = next(tmp_path.glob(f"runs/**/seed{seed}/predictions.npz"))
         np.testing.assert_equal(vars(read_predictions(copy)), vars(read_predictions(source)))
         assert copy.stat().st_size < source.stat().st_size
+        ours, theirs = (path.with_name("record.json").read_text("utf-8") for path in (copy, source))
+        assert json.loads(ours) == json.loads(theirs)
+        assert len(ours.splitlines()) < 40
+        assert sum(line.startswith(('"clean":', '"aa":')) for line in ours.splitlines()) == 2
 
 
 @pytest.mark.usefixtures("undrawn")

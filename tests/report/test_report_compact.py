@@ -94,9 +94,22 @@ def test_a_tooltip_stays_with_its_mark_and_nothing_that_is_seen_goes():
     assert kept == '<svg><defs><path id="m" d="M0 0h1" stroke="red" /></defs><use href="#m" x="1.24" y="-.5" /></svg>'
 
 
-def test_a_heat_map_of_many_cells_is_a_path_for_each_colour():
-    records = [make_record(f"method_{index}", classes=[f"class {c}" for c in range(60)]) for index in range(20)]
+def heat_paths(num_classes):
+    records = [make_record(f"method_{index}", classes=[f"class {c}" for c in range(num_classes)]) for index in range(9)]
     drawing = ElementTree.fromstring(Gallery().hang("heat", class_heat_figure(rank(records), "aa")))
-    cells = [path for path in drawing.iter("path") if "--heat-" in path.get("fill", "")]
+    return [path for path in drawing.iter("path") if "--heat-" in path.get("fill", "")]
+
+
+def test_a_heat_map_of_many_cells_is_a_path_for_each_colour():
+    cells = heat_paths(30)
     assert len(cells) == len({path.get("fill") for path in cells})
-    assert sum(path.attrib["d"].count("z") for path in cells) == 20 * 60
+    assert sum(path.attrib["d"].count("z") for path in cells) == 9 * 30
+
+
+def test_neighbours_of_one_colour_join_where_cells_are_fine_and_cover_the_same():
+    corners = [points_of(path.attrib["d"]) for path in heat_paths(100)]
+    bars = [one[place : place + 4] for one in corners for place in range(0, len(one), 4)]
+    assert 9 < len(bars) < 9 * 100
+    x, y = zip(*(corner for bar in bars for corner in bar), strict=True)
+    covered = sum((bar[2][0] - bar[0][0]) * (bar[2][1] - bar[0][1]) for bar in bars)
+    assert covered == pytest.approx((max(x) - min(x)) * (max(y) - min(y)), rel=2e-3)

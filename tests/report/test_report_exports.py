@@ -8,8 +8,11 @@ import re
 import numpy as np
 import pytest
 from hostile_records import HOSTILE
+from scipy.stats import binomtest
 from synthetic import make_record
 
+from fairbench.leaderboard.extremes import lowest_interval
+from fairbench.leaderboard.false_positive_intervals import highest_false_positive_interval
 from fairbench.leaderboard.ranking import rank
 from fairbench.report.exports import EXPORTS
 from fairbench.report.exports.bibliography import methods_bib
@@ -76,6 +79,37 @@ def test_json_has_every_number_at_full_precision(entries):
             accuracies = [c / n for c, n in zip(one.class_correct, one.class_total, strict=True)]
             assert row["conditions"][name]["class_accuracy"] == accuracies
             assert row["conditions"][name]["c_fps_max"]["value"] == max(one.class_false_positive_score)
+
+
+def ends_of(row, name):
+    return float(row[f"{name}_low"]), float(row[f"{name}_high"])
+
+
+def test_tables_hold_the_ends_of_the_intervals(entries):
+    board = board_of_track(entries, Places())
+    table = list(csv.DictReader(io.StringIO(EXPORTS["results.csv"](board))))
+    for entry, row, tree in zip(entries, table, json.loads(results_json(board)), strict=True):
+        for name in FEW:
+            one, values = entry.record.conditions[name], tree["conditions"][name]
+            counts = np.array([one.class_correct, one.class_total])
+            average = binomtest(*counts.sum(axis=1).tolist()).proportion_ci(method="wilson")
+            for key, ends in (("average", average), ("worst", lowest_interval(*counts))):
+                assert ends_of(row, f"{name}_{key}") == pytest.approx(tuple(map(float, ends)), abs=1e-8)
+                assert values[key]["interval"] == pytest.approx(list(map(float, ends)), abs=1e-8)
+            each = [binomtest(*pair).proportion_ci(method="wilson") for pair in counts.T.tolist()]
+            assert np.allclose(values["class_accuracy_interval"], each, atol=1e-8)
+        highest = highest_false_positive_interval(entry.record.conditions["aa"].confusion)
+        assert ends_of(row, "cfps_max") == pytest.approx(highest, abs=1e-8)
+        assert tree["conditions"]["aa"]["c_fps_max"]["interval"] == pytest.approx(highest, abs=1e-8)
+
+
+def test_intervals_of_seeds_are_averaged_by_class():
+    (entry,) = rank([make_record("faal", seed=seed, conditions=("aa",)) for seed in (0, 1)])
+    (row,) = json.loads(results_json(board_of_track([entry], Places())))
+    blocks = [record.conditions["aa"] for record in entry.records]
+    counts = [zip(one.class_correct, one.class_total, strict=True) for one in blocks]
+    ends = [[binomtest(*pair).proportion_ci(method="wilson") for pair in pairs] for pairs in counts]
+    assert np.allclose(row["conditions"]["aa"]["class_accuracy_interval"], np.mean(ends, axis=0), atol=1e-8)
 
 
 def test_the_bibliography_cites_each_paper_once():
@@ -154,6 +188,8 @@ def test_corruptions_have_a_file_of_their_own_and_their_means_are_in_the_table()
         shown = float(row["corruptions_average"]), float(row["corruptions_worst"])
         assert shown == pytest.approx(tuple(numbers), abs=1e-12)
         assert not [key for key in row if key.startswith("corruptions.")]
+    for row in json.loads(results_json(board)):
+        assert list(row["conditions"]) == list(FEW)
 
 
 def test_a_board_without_corruptions_has_no_such_file_or_columns(entries):

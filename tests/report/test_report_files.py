@@ -93,6 +93,7 @@ def test_what_is_missing_is_empty_in_the_table_file(tmp_path, records):
     row = read_rows(write_report(records, tmp_path / "out", "digits"))["short"]
     empty = {key for key, value in row.items() if not value}
     assert {"rank", "epochs", "aa_average", "aa_worst", "aa_worst_class", "aa_n", "cfps_max", "train_seconds"} <= empty
+    assert {"aa_average_low", "aa_average_high", "aa_worst_low", "aa_worst_high", "cfps_max_low"} <= empty
     assert row["unranked_because"] == "AutoAttack has not been run"
 
 
@@ -125,6 +126,12 @@ def test_a_track_without_records_says_how_to_make_some(tmp_path, records):
     ):
         write_report(records, tmp_path / "out", "fmnist")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_track_that_there_is_not_is_answered_with_its_neighbour(tmp_path, records):
+    with pytest.raises(UsageError, match=r"unknown track 'digitz': did you mean digits\? There are records of: digits"):
+        write_report(records, tmp_path / "out", "digitz")
 
 
 @pytest.mark.parametrize("track", ["../digits", "", ".", "a/b", "a\\b", "-x", "a\n"])

@@ -12,6 +12,7 @@ from synthetic import GARMENTS, make_condition, make_record, make_values, write_
 from fairbench.errors import UsageError
 from fairbench.evaluation.summary import condition_record
 from fairbench.leaderboard.extremes import lowest_interval, spread_interval
+from fairbench.leaderboard.false_positive_intervals import chosen_false_positive_intervals, false_positive_intervals
 from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.leaderboard.records import load_runs
 from fairbench.leaderboard.weakest import indistinguishable_from_worst
@@ -64,6 +65,9 @@ def test_every_number_of_a_run_is_the_records(tmp_path, classes):
             assert [cell.text for cell in scores[label]] == [
                 percent(one["class_false_positive_score"][c]) for one in block.values()
             ]
+            if len(classes) * len(block) <= 200:
+                ends = [np.transpose(false_positive_intervals(one["confusion"]))[c] for one in block.values()]
+                assert [cell.small for cell in scores[label]] == [[span(pair)] for pair in ends]
 
 
 def test_the_aggregates_of_a_run_are_the_records(tmp_path):
@@ -74,7 +78,8 @@ def test_the_aggregates_of_a_run_are_the_records(tmp_path):
     for part, (names, block) in parts.items():
         table = page.table(f"{part}-aggregates")
         assert [cell.text.strip() for cell in table.rows[0]][1:] == [
-            "average", "balanced", "worst", "worst 10 %", "spread", "overall", "highest C_FPS", "images",
+            "average", "balanced", "worst", "worst 10 %", "spread", "overall",
+            "highest C_FPS", "spread of C_FPS", "images",
         ]  # fmt: skip
         for name, cells in zip(names, (row[1:] for row in table.rows[1:]), strict=True):
             one = block[name]
@@ -85,6 +90,7 @@ def test_the_aggregates_of_a_run_are_the_records(tmp_path):
                 (counts[0] / counts[1]).max() - (counts[0] / counts[1]).min(),
                 one["overall"],
                 max(scores),
+                max(scores) - min(scores),
                 sum(one["class_total"]),
             ]
             assert [float(cell.attributes["data-value"]) for cell in cells] == expected
@@ -93,6 +99,9 @@ def test_the_aggregates_of_a_run_are_the_records(tmp_path):
             name_of_worst = values["data"]["classes"][worst]
             assert cells[2].small == [f"{span(lowest_interval(*counts))}; {behind}", name_of_worst]
             assert cells[4].small == [span(spread_interval(*counts))]
+            highest, spread = chosen_false_positive_intervals([one["confusion"]])
+            assert cells[6].small == [span(np.ravel(highest)), values["data"]["classes"][np.argmax(scores)]]
+            assert cells[7].small == [span(np.ravel(spread))]
 
 
 def test_the_confusion_of_a_run_is_the_records(tmp_path):
@@ -297,7 +306,7 @@ def test_the_probes_for_masked_gradients_are_on_the_page_sign_by_sign(tmp_path):
 ALL_SEVERITIES = tuple(f"corruptions.{kind}.{severity}" for kind in ("fog", "snow") for severity in range(1, 6))
 
 
-def test_severities_are_pooled_class_by_class_and_single_ones_keep_their_aggregates(tmp_path):
+def test_severities_are_pooled_class_by_class_and_single_ones_have_a_cell_each(tmp_path):
     values = make_values("faal", conditions=("clean", "aa", *ALL_SEVERITIES), last=None)
     (page,) = run_pages(tmp_path, [values]).values()
     accuracy = page.table("t1-accuracy").by_method()
@@ -306,7 +315,11 @@ def test_severities_are_pooled_class_by_class_and_single_ones_keep_their_aggrega
             blocks = [values["conditions"][f"corruptions.{kind}.{severity}"] for severity in range(1, 6)]
             correct, total = (sum(one[key][c] for one in blocks) for key in ("class_correct", "class_total"))
             assert (cell.text, cell.small[1]) == (percent(correct / total), f"{correct}/{total}")
-    single = page.table("t3-aggregates")
-    shown = [float(row[1].attributes["data-value"]) for row in single.rows[1:]]
-    assert shown == [values["conditions"][name]["average"] for name in ALL_SEVERITIES]
+    rows = page.table("severities").by_method()
+    for kind in ("fog", "snow"):
+        for cell, severity in zip(rows[kind], range(1, 6), strict=True):
+            one = values["conditions"][f"corruptions.{kind}.{severity}"]
+            assert cell.text == percent(one["average"])
+            worst = f"{percent(one['worst'])} {values['data']['classes'][one['worst_class']]}"
+            assert cell.small == [wilson(sum(one["class_correct"]), sum(one["class_total"])), worst]
     assert "10 corruptions" in "".join(page.text)

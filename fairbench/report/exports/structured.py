@@ -1,34 +1,41 @@
-"""The leaderboard as JSON: every aggregate with its interval, seed by seed, at full precision."""
+"""The leaderboard as JSON: every aggregate seed by seed, at full precision, and intervals for what is compared.
+
+Single corruptions have a table of their own, ``corruptions.csv``; here they would be most of the file.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
+from fairbench.leaderboard.intervals import wilson_interval
 from fairbench.leaderboard.ranking import Entry
 from fairbench.leaderboard.results import AGGREGATES
-from fairbench.leaderboard.summary import condition_names, summarise
+from fairbench.leaderboard.summary import condition_names, highest_false_positive_score, strongest_condition, summarise
+from fairbench.report.corruptions import is_single
+from fairbench.report.exports.ends import rounded_ends
 from fairbench.report.exports.grid import Board
 from fairbench.report.places import Places
 from fairbench.report.values import class_values, seed_values, worst_class_names
 from fairbench.report.wording import printable
 
 _WITH_INTERVAL = ("average", "worst")
-_INTERVAL_DIGITS = 9
-"""The last digits of a root depend on the machine's mathematical library, and the same records shall give one file."""
 
 
 def results_json(board: Board) -> str:
     """A list of rows: rank, method, group, and for each condition the aggregates and the class accuracies."""
-    rows = [_printable(_row(entry, condition_names([entry]), board.places)) for entry in board.entries]
+    strongest = strongest_condition(board.entries)
+    rows = [_printable(_row(entry, strongest, board.places)) for entry in board.entries]
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def _row(entry: Entry, conditions: Sequence[str], places: Places) -> dict[str, Any]:
+def _row(entry: Entry, strongest: str, places: Places) -> dict[str, Any]:
     record, standing = entry.record, places.standing(entry)
+    conditions = [name for name in condition_names([entry]) if not is_single(name)]
     return {
         "rank": entry.rank,
         "ranks": list(standing.ranks) if standing else None,
@@ -48,14 +55,19 @@ def _row(entry: Entry, conditions: Sequence[str], places: Places) -> dict[str, A
         "selected_on": record.selected_on,
         "protocol": record.protocol,
         "departures": list(record.departures),
-        "conditions": {name: _condition(entry, name) for name in conditions},
+        "conditions": {name: _condition(entry, name, with_score_interval=name == strongest) for name in conditions},
     }
 
 
-def _condition(entry: Entry, name: str) -> dict[str, Any]:
+def _condition(entry: Entry, name: str, *, with_score_interval: bool) -> dict[str, Any]:
     values: dict[str, Any] = {metric: _metric(entry, name, metric) for metric in (*AGGREGATES, "c_fps_max")}
+    # It takes longer than all the rest of a condition, so it is there where the page has it.
+    score = highest_false_positive_score(entry, name) if with_score_interval else None
+    if score and score.interval:
+        values["c_fps_max"]["interval"] = rounded_ends(score.interval)
     values["worst_classes"] = list(worst_class_names(entry, name))
     values["class_accuracy"] = class_values(entry, name)
+    values["class_accuracy_interval"] = _class_intervals(entry, name)
     return values
 
 
@@ -64,11 +76,20 @@ def _metric(entry: Entry, name: str, metric: str) -> dict[str, Any] | None:
     if by_seed is None:
         return None
     values: dict[str, Any] = {"value": fmean(by_seed), "by_seed": list(by_seed)}
-    # The intervals of single corruptions would be most of the work, and nobody ranks by one of them.
-    summary = summarise(entry, name, metric, quick=True) if metric in _WITH_INTERVAL and "." not in name else None
+    summary = summarise(entry, name, metric, quick=True) if metric in _WITH_INTERVAL else None
     if summary and summary.interval:
-        values["interval"] = [round(end, _INTERVAL_DIGITS) for end in summary.interval]
+        values["interval"] = rounded_ends(summary.interval)
     return values
+
+
+def _class_intervals(entry: Entry, name: str) -> list[list[float] | None] | None:
+    """Wilson's of each class, their ends averaged over seeds; None for a class without images."""
+    found = [record.conditions[name] for record in entry.records if name in record.conditions]
+    if len(found) < len(entry.records):
+        return None
+    correct, total = np.array([one.class_correct for one in found]), np.array([one.class_total for one in found])
+    ends = np.stack(wilson_interval(correct, np.maximum(total, 1)), axis=-1).mean(axis=0).tolist()
+    return [rounded_ends(pair) if seen else None for pair, seen in zip(ends, total.min(axis=0).tolist(), strict=True)]
 
 
 def _printable(value: Any) -> Any:

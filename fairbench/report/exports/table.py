@@ -9,18 +9,22 @@ from itertools import groupby
 
 from fairbench.leaderboard.ranking import MANY_CLASSES, Entry, Group
 from fairbench.leaderboard.summary import (
+    Summary,
     condition_names,
     highest_false_positive_score,
     strongest_condition,
+    summarise,
 )
 from fairbench.report.cells import training_seconds
 from fairbench.report.corruptions import COLUMN, METRICS, Cell, corruption_mean, is_single, shared_cells
+from fairbench.report.exports.ends import rounded_ends
 from fairbench.report.exports.grid import Board
 from fairbench.report.places import Places
 from fairbench.report.values import mean_value, worst_class_names
 from fairbench.report.wording import cell_text, listed
 
 Value = str | int | float | None
+_WITH_INTERVAL = ("average", "worst")
 
 
 def results_csv(board: Board) -> str:
@@ -31,9 +35,11 @@ def results_csv(board: Board) -> str:
 
     Returns:
         CSV with a heading: rank, method, init, epochs, seeds, selected_on, protocol; for each condition average, worst
-        and worst_class (and worst_tenth from 50 classes on); of the corruptions, the means over the types that all rows
-        have; the highest C_FPS under the strongest attack, its class; the images of each condition; the training
-        seconds; why a row is not ranked; the ranks that the tests leave open. A missing number is empty.
+        and worst_class (and worst_tenth from 50 classes on), the first two with the ends of their 95 % intervals as
+        average_low, average_high, worst_low, worst_high; of the corruptions, the means over the types that all rows
+        have; the highest C_FPS under the strongest attack, the ends of its interval, its class; the images of each
+        condition; the training seconds; why a row is not ranked; the ranks that the tests leave open. A missing number
+        is empty.
     """
     conditions = [name for name in condition_names(board.entries) if not is_single(name)]
     metrics = METRICS if any(len(one.record.data.classes) >= MANY_CLASSES for one in board.entries) else METRICS[:2]
@@ -74,6 +80,7 @@ def _end(entry: Entry, conditions: Sequence[str], strongest: str) -> dict[str, V
     score = highest_false_positive_score(entry, strongest)
     return {
         "cfps_max": score.value if score else None,
+        **_ends("cfps_max", score),
         "cfps_max_class": listed(score.classes) if score else "",
         **{f"{name}_n": _images(entry, name) for name in conditions},
         "train_seconds": training_seconds(entry),
@@ -93,8 +100,17 @@ def _open_ranks(entry: Entry, places: Places) -> dict[str, Value]:
 
 
 def _condition(entry: Entry, name: str, metrics: Sequence[str]) -> dict[str, Value]:
-    values: dict[str, Value] = {f"{name}_{metric}": mean_value(entry, name, metric) for metric in metrics}
+    values: dict[str, Value] = {}
+    for metric in metrics:
+        values[f"{name}_{metric}"] = mean_value(entry, name, metric)
+        if metric in _WITH_INTERVAL:
+            values |= _ends(f"{name}_{metric}", summarise(entry, name, metric, quick=True))
     return values | {f"{name}_worst_class": listed(worst_class_names(entry, name))}
+
+
+def _ends(name: str, summary: Summary | None) -> dict[str, Value]:
+    low, high = rounded_ends(summary.interval) if summary and summary.interval else (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _images(entry: Entry, name: str) -> Value:

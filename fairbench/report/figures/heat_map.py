@@ -12,6 +12,8 @@ from matplotlib.path import Path
 from fairbench.report.scales import DIFFERENCE_LIGHT, HEAT_LIGHT, STEPS
 from fairbench.report.style import DIFFERENCE_INKS, HEAT_INKS, LIGHT
 
+_MOST_LINED = 60
+"""Up to so many columns there is room for a line between them."""
 _SHORT = 3
 """So many characters fit below a cell without touching the next name."""
 
@@ -53,10 +55,12 @@ def _draw(
     write: Callable[[float], str] | None,
 ) -> None:
     # One path for all cells of a colour: a path for each cell makes a page of many methods slow.
+    is_fine = values.shape[1] > _MOST_LINED
     for step, colour in enumerate(colours):
-        cells = np.argwhere(steps == step)
-        if len(cells):
-            axes.add_patch(PathPatch(_squares(cells), facecolor=colour, edgecolor=LIGHT["paper"], linewidth=1.0))
+        bars = _bars(steps == step, joined=is_fine)
+        if len(bars):
+            edge = {"edgecolor": colour, "linewidth": 0.3} if is_fine else {"edgecolor": LIGHT["paper"], "linewidth": 1}
+            axes.add_patch(PathPatch(_outline(bars), facecolor=colour, **edge))
     axes.set_xlim(0, values.shape[1])
     axes.set_ylim(len(values), 0)
     axes.grid(visible=False)
@@ -71,8 +75,19 @@ def _draw(
         axes.text(column + 0.5, row + 0.5, text, color=ink, ha="center", va="center", fontsize=7.5)
 
 
-def _squares(cells: np.ndarray) -> Path:
-    """(n, 2) rows and columns -> a path around each of the cells."""
-    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)])
+def _bars(is_there: np.ndarray, *, joined: bool) -> np.ndarray:
+    """(R, C) -> (n, 3) row, column and width of a bar for each cell, or for each run of neighbours in a row."""
+    if not joined:
+        return np.column_stack([np.argwhere(is_there), np.ones(is_there.sum(), dtype=int)])
+    steps = np.diff(is_there.astype(int), axis=1, prepend=0, append=0)
+    starts, ends = np.argwhere(steps == 1), np.argwhere(steps == -1)
+    return np.column_stack([starts, ends[:, 1] - starts[:, 1]])
+
+
+def _outline(bars: np.ndarray) -> Path:
+    """A path around each of the bars."""
+    rows, columns, widths = bars.T
+    x = np.stack([columns, columns + widths, columns + widths, columns, columns], axis=1)
+    y = np.stack([rows, rows, rows + 1, rows + 1, rows], axis=1)
     codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
-    return Path((cells[:, None, ::-1] + corners).reshape(-1, 2), codes * len(cells))
+    return Path(np.stack([x, y], axis=-1).reshape(-1, 2), codes * len(bars))
