@@ -15,7 +15,7 @@ _UNIX = 3
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: bool = False) -> None:
-    """Write named arrays; the same arrays give the same bytes, compressed ones where zlib is the same.
+    """Write named arrays; the same arrays give the same bytes.
 
     Args:
         path: the file.
@@ -31,7 +31,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: bo
             np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy")  # made by hand it carries a fixed date
             entry.create_system = _UNIX
-            entry.compress_type = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+            entry.compress_type = zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED
             archive.writestr(entry, content.getvalue())
 
 

@@ -35,7 +35,7 @@ def write_predictions(path: Path, predictions: Predictions, *, compressed: bool 
     Args:
         path: the file, usually ``predictions.npz``.
         predictions: every condition as long as the labels.
-        compressed: forty times smaller with all corruptions.
+        compressed: a hundred times smaller with all corruptions.
 
     Raises:
         UsageError: if the file cannot be written.

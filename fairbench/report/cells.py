@@ -30,6 +30,8 @@ class Cell:
     text: str
     value: float | None = None
     """what the column is sorted by."""
+    deviation: str = ""
+    """between seeds, in points; empty with one seed."""
     interval: str = ""
     label: str = ""
     """a class name below the number."""
@@ -51,6 +53,7 @@ def metric_cell(entry: Entry, condition: str, metric: str, *, last: bool = False
     return Cell(
         text=percent(summary.value),
         value=summary.value,
+        deviation=_deviation(summary),
         interval=percent_range(summary.interval) if summary.interval else "",
         label=usual(summary.classes),
         title=summary_title(summary),
@@ -76,6 +79,7 @@ def score_cell(entry: Entry, condition: str) -> Cell:
     return Cell(
         text=percent(summary.value),
         value=summary.value,
+        deviation=_deviation(summary),
         interval=percent_range(summary.interval) if summary.interval else "",
         label=usual(summary.classes),
         title=summary_title(summary),
@@ -96,6 +100,10 @@ def time_cell(entry: Entry) -> Cell:
         return missing_cell("not trained further" if is_base else "trained elsewhere")
     device = listed(record.environment.device for record in entry.records)
     return Cell(text=duration(seconds), value=seconds, title=f"{seconds:.1f} s per seed on {device}")
+
+
+def _deviation(summary: Summary) -> str:
+    return "" if summary.seed_deviation is None else f"\u00b1{percent(summary.seed_deviation)}"
 
 
 def summary_title(summary: Summary) -> str:

@@ -56,8 +56,8 @@ def _cell(entry: Entry, condition: str, metric: str) -> Cell:
     selected = mean_value(entry, condition, metric)
     if cell.value is None or selected is None:
         return cell
-    # Beside the difference the interval would be one number too many; it stays in the hover text.
-    return replace(cell, interval=points(cell.value - selected))
+    # Beside the difference these would be two numbers too many; they stay in the hover text.
+    return replace(cell, interval=points(cell.value - selected), deviation="")
 
 
 def _epochs(entry: Entry) -> str:

@@ -26,6 +26,8 @@ AGGREGATES = (
 """Headings."""
 _FEW_CELLS = 200
 """Up to so many conditions times classes, the intervals that take milliseconds are there."""
+_FEW_SCORES = 100
+"""Up to so many conditions times classes, each C_FPS has its interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ def accuracy_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[
 
 def score_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> Markup:
     """Classes (rows) by conditions (columns): share of the wrong answers that name the class, and its interval."""
-    few = len(conditions) * len(classes) <= _FEW_CELLS
+    few = len(conditions) * len(classes) <= _FEW_SCORES
     columns = [_score_column(condition, len(classes), with_intervals=few) for condition in conditions.values()]
     return _table(classes, columns)
 

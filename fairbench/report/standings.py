@@ -77,6 +77,11 @@ class Standings:
         """Whether any row carries a warning."""
         return any(row.badges for row in self.ranked + self.unranked)
 
+    @property
+    def has_deviations(self) -> bool:
+        """Whether any row has several seeds."""
+        return any(cell.deviation for row in self.ranked + self.unranked for cell in row.cells)
+
 
 def shown_conditions(entries: Sequence[Entry]) -> list[str]:
     """The conditions that have columns: all but single corruptions, other radii, and uploads by themselves."""

@@ -79,10 +79,13 @@ def _flat(parent: Iterable[Element]) -> Iterator[Element]:
 
 
 def _joined(children: Iterable[Element]) -> list[Element]:
-    """Neighbours of one look as one path or one group, where that draws the same."""
+    """Neighbours of one look as one path or one group, where that draws the same.
+
+    Texts do not part paths: a grid line is drawn, then the label of its tick, which lies outside, then the next line.
+    """
     found: list[Element] = []
     for child in children:
-        last = found[-1] if found else None
+        last = next((one for one in reversed(found) if one.tag != "text"), None)
         if last is None or not _is_joinable(child) or not _is_joinable(last) or _look(last) != _look(child):
             found.append(child)
         elif child.tag == "path":
@@ -106,15 +109,30 @@ def _look(element: Element) -> tuple[str, Mapping[str, str]]:
 
 
 def _grouped(children: Iterable[Element]) -> Iterator[Element]:
-    """Runs of one look in a group that says it once."""
-    for (tag, look), run in groupby(children, key=_look):
+    """Runs of marks in a group that says once what they share; inside it, those of one look in groups of their own."""
+    for (tag, _), run in groupby(children, key=lambda one: (one.tag, frozenset(_look(one)[1]))):
         members = list(run)
-        if len(members) < _FEWEST or tag not in ("path", "text", "use") or not look:
+        if tag not in ("path", "text", "use"):
             yield from members
             continue
-        for member in members:
-            for key in look:
-                del member.attrib[key]
-        group = Element("g", dict(look))
-        group.extend(members)
-        yield group
+        (outer, *rest) = _wrapped(members)
+        marks = [one for _, alike in groupby(members, key=_look) for one in _wrapped(list(alike))]
+        if rest or outer.tag != "g":
+            yield from marks
+        else:
+            outer[:] = marks
+            yield outer
+
+
+def _wrapped(members: list[Element]) -> list[Element]:
+    """The members inside one group that has what all of them share; as they are if they are few or share nothing."""
+    first, *others = members
+    shared = {key: value for key, value in _look(first)[1].items() if all(one.get(key) == value for one in others)}
+    if len(members) < _FEWEST or not shared:
+        return members
+    for member in members:
+        for key in shared:
+            del member.attrib[key]
+    group = Element("g", shared)
+    group.extend(members)
+    return [group]

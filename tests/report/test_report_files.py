@@ -169,13 +169,13 @@ def test_two_methods_have_a_page_side_by_side(tmp_path, records):
         for metric in ("average", "worst"):
             a, b, difference = rows[f"{title}, {metric}"]
             values = [one["conditions"][condition][metric] for one in (first, second)]
-            assert [float(cell.attributes["data-value"]) for cell in (a, b)] == values
+            assert [float(cell.attributes["data-value"]) for cell in (a, b)] == pytest.approx(values, rel=1e-8)
             assert float(difference.attributes["data-value"]) == values[0] - values[1]
     blocks = [one["conditions"]["aa"] for one in (first, second)]
     for c, name in enumerate(first["data"]["classes"]):
         shown = [float(cell.attributes["data-value"]) for cell in rows[name]]
         a, b = (block["class_correct"][c] / block["class_total"][c] for block in blocks)
-        assert shown == [a, b, a - b]
+        assert shown == pytest.approx([a, b, a - b], rel=1e-8)
 
 
 @pytest.mark.parametrize(

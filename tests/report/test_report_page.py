@@ -105,6 +105,8 @@ def test_several_seeds_are_one_row_with_the_mean_of_their_values(tmp_path):
     for offset, metric in enumerate(("average", "worst")):
         mean = np.mean([values["conditions"]["aa"][metric] for values in records])
         assert float(cells[place + offset].attributes["data-value"]) == pytest.approx(mean, abs=1e-12)
+        spread = np.std([values["conditions"]["aa"][metric] for values in records], ddof=1)
+        assert cells[place + offset].text == f"{percent(mean)}\u00b1{percent(spread)}"
     (head,) = [cell for row in rows.rows for cell in row if cell.text == "faal"]
     assert "seeds 0 1 5" in " ".join(head.small[1].split())
     by_seed = ", ".join(

@@ -65,7 +65,7 @@ def test_every_number_of_a_run_is_the_records(tmp_path, classes):
             assert [cell.text for cell in scores[label]] == [
                 percent(one["class_false_positive_score"][c]) for one in block.values()
             ]
-            if len(classes) * len(block) <= 200:
+            if len(classes) * len(block) <= 100:
                 ends = [np.transpose(false_positive_intervals(one["confusion"]))[c] for one in block.values()]
                 assert [cell.small for cell in scores[label]] == [[span(pair)] for pair in ends]
 
@@ -93,7 +93,7 @@ def test_the_aggregates_of_a_run_are_the_records(tmp_path):
                 max(scores) - min(scores),
                 sum(one["class_total"]),
             ]
-            assert [float(cell.attributes["data-value"]) for cell in cells] == expected
+            assert [float(cell.attributes["data-value"]) for cell in cells] == pytest.approx(expected, rel=1e-8)
             worst = one["worst_class"]
             behind = f"{counts[0][worst]} of {counts[1][worst]}"
             name_of_worst = values["data"]["classes"][worst]
