@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,8 @@ KINDS = ("gaussian_noise", "fog", "brightness", "pixelate", "snow")
 CORRUPTIONS = tuple(f"corruptions.{kind}.{severity}" for kind in KINDS for severity in range(1, 6))
 CONDITIONS = ("clean", "fgsm", "pgd20", "aa", "square", *CORRUPTIONS)
 TRACK = "digits"
+OPENINGS = 7
+BROWSER_STARTS_MS = 2000
 CLICK = """() => {
     const start = performance.now();
     document.querySelector('#g0-standings th[data-column="aa.average"] button').click();
@@ -68,13 +72,27 @@ def _make_records(folder: Path, *, methods: int, classes: int) -> None:
 
 
 def _in_browser(page: Path) -> str:
+    """The page in fresh windows of a browser that has started: the time that this takes is not the page's."""
     try:
         with chromium() as browser:
-            opened = open_page(browser, page)
-            ready = opened.tab.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-            return f"interactive after {ready:.0f} ms, sorted by another column in {opened.tab.evaluate(CLICK):.0f} ms"
+            browser.new_page().wait_for_timeout(BROWSER_STARTS_MS)
+            times = [_opened(browser, page) for _ in range(OPENINGS)]
     except pytest.skip.Exception as reason:
         return f"not opened: {reason}"
+    ready, sorting = (sorted(one) for one in zip(*times, strict=True))
+    return (
+        f"interactive after {median(ready):.0f} ms ({ready[0]:.0f} to {ready[-1]:.0f} in {OPENINGS} openings), "
+        f"sorted by another column in {median(sorting):.0f} ms ({sorting[0]:.0f} to {sorting[-1]:.0f})"
+    )
+
+
+def _opened(browser: Any, page: Path) -> tuple[float, float]:
+    """Milliseconds until one can work with the page, and until it is sorted and laid out by another column."""
+    tab = open_page(browser, page).tab
+    ready = tab.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+    sorting = tab.evaluate(CLICK)
+    tab.context.close()
+    return ready, sorting
 
 
 @contextmanager

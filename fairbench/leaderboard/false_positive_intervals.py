@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,7 +32,13 @@ def false_positive_intervals(confusion: ArrayLike, *, level: float = 0.95) -> tu
 
 def highest_false_positive_interval(confusion: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
     """An interval for the highest score; arguments as in :func:`false_positive_intervals`."""
-    low, high = highest_interval(*_effective_counts(confusion), level=level)
+    scores, draws = _effective_counts(confusion)
+    return _highest(tuple(scores.tolist()), tuple(draws.tolist()), level)
+
+
+@lru_cache(maxsize=1024)
+def _highest(scores: tuple[float, ...], draws: tuple[float, ...], level: float) -> tuple[float, float]:
+    low, high = highest_interval(scores, draws, level=level)
     return float(low), float(high)
 
 

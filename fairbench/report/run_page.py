@@ -99,7 +99,7 @@ def run_page(entry: Entry, record: Record, log: Log, gallery: Gallery) -> RunPag
         weakest=weakest_classes(condition, classes),
         confusion=confusion_of(condition, classes),
         parts=tuple(_parts(record)),
-        severities=_severities(record),
+        severities=severity_table(_in_order(record.conditions), classes),
         figures=tuple(_figures(record, log, gallery)),
         diagnoses=diagnoses(record),
     )
@@ -129,19 +129,17 @@ def _in_order(conditions: Mapping[str, ConditionRecord]) -> dict[str, ConditionR
     return {name: conditions[name] for name in [*known, *sorted(conditions.keys() - set(known))]}
 
 
-def _parts(record: Record) -> list[NumbersPart]:
+def _parts(record: Record) -> Iterator[NumbersPart]:
+    """Attacks, corruptions with the severities of each type pooled, and the last epoch."""
     ordered = _in_order(record.conditions)
-    single = _singles(record)
     parts = {
-        "Attacks": {name: one for name, one in ordered.items() if name not in single},
-        "Corruptions": merged_severities(single),
+        "Attacks": {name: one for name, one in ordered.items() if not is_single(name)},
+        "Corruptions": merged_severities({name: one for name, one in ordered.items() if is_single(name)}),
         "Last epoch instead of the selected one": _in_order(record.last.conditions) if record.last else {},
     }
-    return [
-        _numbers_part(f"t{index}", heading, part, record.data.classes)
-        for index, (heading, part) in enumerate(parts.items())
-        if part
-    ]
+    for index, (heading, part) in enumerate(parts.items()):
+        if part:
+            yield _numbers_part(f"t{index}", heading, part, record.data.classes)
 
 
 def _numbers_part(name: str, heading: str, part: Mapping[str, ConditionRecord], classes: Sequence[str]) -> NumbersPart:
@@ -154,16 +152,6 @@ def _numbers_part(name: str, heading: str, part: Mapping[str, ConditionRecord], 
         accuracy=accuracy_table(part, classes),
         scores=score_table(part, classes),
     )
-
-
-def _severities(record: Record) -> SeverityTable | None:
-    """None where the parts hold every corruption as it was measured."""
-    single = _singles(record)
-    return severity_table(single, record.data.classes) if merged_severities(single).keys() != single.keys() else None
-
-
-def _singles(record: Record) -> dict[str, ConditionRecord]:
-    return {name: one for name, one in _in_order(record.conditions).items() if is_single(name)}
 
 
 def _figures(record: Record, log: Log, gallery: Gallery) -> Iterator[RunFigure]:

@@ -23,8 +23,8 @@ class SeverityTable:
     """type and its cells."""
 
 
-def severity_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> SeverityTable:
-    """The table of the conditions that are one type of corruption at one severity.
+def severity_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str]) -> SeverityTable | None:
+    """The table of the conditions that are one type of corruption at one severity; None without any.
 
     One cell holds what is read most; a row for each of a hundred conditions would be most of a run's page.
 
@@ -32,11 +32,14 @@ def severity_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[
         conditions: by name; others than single corruptions are left out.
         classes: K names.
     """
-    cells = {cell: one for name, one in conditions.items() if (cell := cell_of(name)) is not None}
+    found = {cell: one for name, one in conditions.items() if (cell := cell_of(name)) is not None}
+    cells = {(kind, severity): one for (kind, severity), one in found.items() if severity != POOLED}
     severities = sorted({severity for _, severity in cells})
+    if not severities:
+        return None
     kinds = dict.fromkeys(kind for kind, _ in cells)
     return SeverityTable(
-        columns=tuple("all" if severity == POOLED else f"severity {severity}" for severity in severities),
+        columns=tuple(f"severity {severity}" for severity in severities),
         rows=tuple(
             (
                 kind.replace("_", " "),
