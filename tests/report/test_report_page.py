@@ -195,6 +195,14 @@ def test_a_hundred_classes_show_both_kinds_of_worst(tmp_path):
     assert len(page.table("g0-c0-table").by_method()["faal"]) == 100
 
 
+@pytest.mark.parametrize(("methods", "kind"), [(2, ""), (21, "large")])
+def test_only_a_large_board_leaves_out_what_is_not_in_sight(tmp_path, methods, kind):
+    classes = [f"class {c}" for c in range(200)]
+    records = [make_values(f"method_{index}", classes=classes, per_class=5, conditions=FEW) for index in range(methods)]
+    page = render(tmp_path, records)
+    assert [attributes.get("class", "") for tag, attributes in page.elements if tag == "main"] == [kind]
+
+
 def test_the_labels_say_what_was_measured_on_what(tmp_path):
     values = make_values("faal", epsilon=8 / 255)
     values["conditions"]["aa"] = make_condition(np.full((10, 10), 1))

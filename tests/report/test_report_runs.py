@@ -198,6 +198,13 @@ def test_the_log_of_a_run_is_drawn_class_by_class(tmp_path):
     assert labels[1].startswith("class weights of each class")
 
 
+def test_bars_of_two_epochs_say_which_is_which(tmp_path):
+    (page,) = run_pages(tmp_path, [make_values("faal", conditions=("aa",))], log=LOG[:2]).values()
+    swatches = [attributes["class"] for tag, attributes in page.elements if "swatch" in attributes.get("class", "")]
+    assert swatches == ["swatch swatch-0", "swatch swatch-1"]
+    assert "epoch 1 epoch 2" in " ".join("".join(page.text).split())
+
+
 def test_without_a_log_there_are_no_drawings(tmp_path):
     (page,) = run_pages(tmp_path, [make_values("faal", conditions=("aa",))]).values()
     assert not [tag for tag, _ in page.elements if tag == "svg"]

@@ -61,6 +61,8 @@ def _draw(
         if len(bars):
             edge = {"edgecolor": colour, "linewidth": 0.3} if is_fine else {"edgecolor": LIGHT["paper"], "linewidth": 1}
             axes.add_patch(PathPatch(_outline(bars), facecolor=colour, **edge))
+    if is_fine:
+        axes.hlines(range(1, len(values)), 0, values.shape[1], color=LIGHT["paper"], linewidth=1)
     axes.set_xlim(0, values.shape[1])
     axes.set_ylim(len(values), 0)
     axes.grid(visible=False)
