@@ -15,10 +15,11 @@ from fairbench.attacks.checks import square_is_better, square_suspicion
 from fairbench.attacks.crew import Crew
 from fairbench.attacks.meeting import Prepared, meet, prepare_search
 from fairbench.attacks.members import LEAST_CLASSES, Settings, Version, class_counts, searches
+from fairbench.attacks.network import Network
 from fairbench.attacks.prepare import Precision
 from fairbench.attacks.result import AttackResult
 from fairbench.attacks.rows import Images
-from fairbench.attacks.search import Outcome, in_batches, run
+from fairbench.attacks.search import Outcome, Search, in_batches, in_groups, run
 from fairbench.attacks.validation import check_answer
 
 CONTAINMENT = 1e-6
@@ -122,10 +123,15 @@ def _one_member(
         notes.append(f"left out: its loss needs {needed} classes, the network has {settings.classes}")
         attacked = attacked[:0]
     in_flight = -(-batch_size // crew.lead.micro_batch) * crew.lead.micro_batch
+    shares = len(crew.networks)
     for search in searches(name, settings):
+
+        def attack_group(network: Network, rows: Tensor, search: Search[Any] = search) -> None:
+            run(search, crew, network, outcome, in_batches(images, rows, network.shapes, targets=search.targets))
+
         living = attacked[outcome.robust[attacked]]
-        for rows in living.split(max(in_flight // search.targets, 1)) if len(living) else ():
-            run(search, crew, outcome, in_batches(images, rows, crew, targets=search.targets))
+        most = max(in_flight // shares // search.targets, 1)
+        crew.each(attack_group, in_groups(living, most, shares))
         zero_gradient += getattr(search, "zero_gradient", [])
     return {
         "attacked": len(attacked),

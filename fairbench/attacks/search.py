@@ -11,6 +11,7 @@ from torch import Tensor
 from fairbench.attacks.crew import Crew
 from fairbench.attacks.network import Network
 from fairbench.attacks.rows import Images, Rows, regroup, take
+from fairbench.attacks.shapes import sizes_for
 
 State = TypeVar("State", bound=Rows)
 
@@ -67,17 +68,33 @@ class _Found(NamedTuple):
     """(n,) positions of these in the outcome."""
 
 
-def in_batches(images: Images, rows: Tensor, crew: Crew, *, targets: int) -> list[Images]:
-    """Batches as the networks take them, the last one padded.
+def in_groups(rows: Tensor, most: int, shares: int) -> list[Tensor]:
+    """Groups that are searched side by side, so that all threads end at about the same time.
+
+    Args:
+        rows: (B,) int64, images.
+        most: images of a group.
+        shares: so many threads take one group after the other.
+
+    Returns:
+        full groups, then what is left in equal parts.
+    """
+    full = len(rows) // (most * shares) * most * shares
+    rest = rows[full:]
+    return [*rows[:full].split(most), *(part for part in rest.tensor_split(shares) if len(part))]
+
+
+def in_batches(images: Images, rows: Tensor, shapes: tuple[int, ...], *, targets: int) -> list[Images]:
+    """Batches as a network takes them, the last one padded.
 
     Args:
         images: all of them.
         rows: (B,) int64, which ones; B above 0.
-        crew: gives the sizes.
+        shapes: sizes that a pass may have.
         targets: an image is there so often, in a row, with targets of falling rank.
     """
     count = len(rows) * targets
-    sizes = crew.sizes(count)
+    sizes = sizes_for(count, shapes)
     repeated = rows.repeat_interleave(targets)
     padded = take(images, torch.cat([repeated, rows[-1:].expand(sum(sizes) - count)]))
     padded.target[:count] = torch.arange(targets, device=rows.device).repeat(len(rows))
@@ -85,34 +102,35 @@ def in_batches(images: Images, rows: Tensor, crew: Crew, *, targets: int) -> lis
     return regroup([padded], torch.arange(len(padded.row), device=rows.device), sizes)
 
 
-def run(search: Search[State], crew: Crew, outcome: Outcome, batches: list[Images]) -> None:
-    """Run a search on batches of images until all are broken or its iterations are over.
+def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, batches: list[Images]) -> None:
+    """Run a search on a group of images until all are broken or its iterations are over.
 
     All rows of an image advance together, and the first one that breaks it, in case of a tie the one of the likeliest
     target, is its adversarial example.
 
     Args:
         search: the attack.
-        crew: advances the batches.
+        crew: judges what is found, in the thread that waits for all groups.
+        network: advances the batches.
         outcome: where broken images are written.
-        batches: as :func:`in_batches` makes them.
+        batches: of the group, as :func:`in_batches` makes them.
     """
-    parts = crew.each(lambda _, images: _Part(images, search.begin(images)), batches)
+    parts = [_Part(images, search.begin(images)) for images in batches]
     for first in range(0, search.iterations, search.stretch):
+        crew.go_on()
         stretch = range(first, min(first + search.stretch, search.iterations))
-
-        def advance(network: Network, part: _Part[State], stretch: range = stretch) -> list[_Found]:
-            return [_found(part.images, *search.advance(network, part.images, part.state, at)) for at in stretch]
-
-        by_iteration = zip(*crew.each(advance, parts), strict=True)
-        if _judge([found for moment in by_iteration for found in moment], crew.lead, outcome):
+        finds = [
+            [_found(part.images, *search.advance(network, part.images, part.state, at)) for at in stretch]
+            for part in parts
+        ]
+        if _judge([found for moment in zip(*finds, strict=True) for found in moment], crew, outcome):
             for part in parts:
                 part.images.alive &= outcome.robust[part.images.row]
-            parts = _without_broken(parts, crew)
+            parts = _without_broken(parts, network.shapes)
             if not parts:
                 return
     last = [(part.images, search.last_points(part.images, part.state)) for part in parts]
-    _judge([_found(images, points, images.alive) for images, points in last if points is not None], crew.lead, outcome)
+    _judge([_found(images, points, images.alive) for images, points in last if points is not None], crew, outcome)
 
 
 def _found(images: Images, points: Tensor, fools: Tensor) -> _Found:
@@ -120,11 +138,17 @@ def _found(images: Images, points: Tensor, fools: Tensor) -> _Found:
     return _Found(points[rows], images.y[rows], images.row[rows])
 
 
-def _judge(finds: list[_Found], network: Network, outcome: Outcome) -> bool:
+def _judge(finds: list[_Found], crew: Crew, outcome: Outcome) -> bool:
     """Whether an image was broken; of several points that break it the first one counts."""
-    if not any(len(found.row) for found in finds):
+    found = [found for found in finds if len(found.row)]
+    if not found:
         return False
-    candidates, labels, row = (torch.cat(parts) for parts in zip(*finds, strict=True))
+    candidates = _Found(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    return crew.by_caller(lambda: _broken(candidates, crew.lead, outcome))
+
+
+def _broken(found: _Found, network: Network, outcome: Outcome) -> bool:
+    candidates, labels, row = found
     broken = (network.verdict(candidates) != labels).nonzero().squeeze(1)
     if not len(broken):
         return False
@@ -137,13 +161,13 @@ def _judge(finds: list[_Found], network: Network, outcome: Outcome) -> bool:
     return True
 
 
-def _without_broken(parts: list[_Part[State]], crew: Crew) -> list[_Part[State]]:
+def _without_broken(parts: list[_Part[State]], shapes: tuple[int, ...]) -> list[_Part[State]]:
     """The same parts until fewer rows hold all that are left."""
     alive = torch.cat([part.images.alive for part in parts])
     keep = alive.nonzero().squeeze(1)
     if not len(keep):
         return []
-    sizes = crew.sizes(len(keep))
+    sizes = sizes_for(len(keep), shapes)
     extra = sum(sizes) - len(keep)
     if sum(sizes) == len(alive):
         return parts

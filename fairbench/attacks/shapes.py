@@ -53,26 +53,16 @@ def exact_shapes(compute: Callable[[list[Tensor]], list[Answers]], sample: Tenso
     return (*exact, len(sample))
 
 
-def sizes_for(rows: int, shapes: tuple[int, ...], *, shares: int = 1) -> list[int]:
+def sizes_for(rows: int, shapes: tuple[int, ...]) -> list[int]:
     """The sizes of the passes that so many rows need: whole micro-batches, then the least size that holds the rest.
 
     Args:
         rows: at least 0.
         shapes: as :func:`exact_shapes` gives them.
-        shares: so many go on side by side: each gets about as many rows, where that takes less time.
 
     Returns:
         sizes, of which all but the last one are filled.
     """
-    alternatives = [_of_one_share(-(-rows // count), shapes) for count in range(1, shares + 1)]
-    count, share = min(enumerate(alternatives, start=1), key=lambda alternative: sum(alternative[1]))
-    sizes = share * count
-    while sizes and sum(sizes[:-1]) >= rows:
-        sizes.pop()
-    return sizes
-
-
-def _of_one_share(rows: int, shapes: tuple[int, ...]) -> list[int]:
     whole, rest = divmod(rows, shapes[-1])
     return [shapes[-1]] * whole + ([min(size for size in shapes if size >= rest)] if rest else [])
 
