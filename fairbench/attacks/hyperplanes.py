@@ -39,7 +39,7 @@ def project_on_hyperplane(points: Tensor, normal: Tensor, excess: Tensor, norm: 
         excess: (B,), the linear function's value at the points; its zero is sought.
         norm: in which the movement is shortest.
     """
-    # Comparisons and masks are slow on a CPU, so choices are made by numbers that are exactly -1, 0 or 1.
+    # Masks are slow on a CPU, so choices are made by numbers that are exactly -1, 0 or 1.
     heading = torch.sign(normal * torch.where(excess >= 0, -1.0, 1.0).to(normal.dtype)[:, None])
     room = heading.clamp(min=0).addcmul_(heading, points, value=-1)
     slope = normal.abs()
@@ -76,12 +76,13 @@ def _root(weight: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
     # At first all are free that have room, and nothing is reached.
     steepness = torch.linalg.vecdot(weight, torch.sign(reach))
     t = torch.where(steepness > 0, amount / steepness, torch.inf)
+    numbers = torch.empty_like(reach)
     for _ in range(MOST_ROUNDS):
-        free = (reach - t[:, None]).sign_().clamp_(min=0)
+        free = torch.gt(reach, t[:, None], out=numbers)
         before, steepness = steepness, torch.linalg.vecdot(weight, free)
         if torch.equal(steepness, before):
             break
-        reached = torch.linalg.vecdot(weight, torch.minimum(reach, t[:, None]))
+        reached = torch.linalg.vecdot(weight, torch.minimum(reach, t[:, None], out=numbers))
         onward = t + torch.where(steepness > 0, ((amount - reached) / steepness).clamp(min=0), torch.inf)
         t = torch.where(steepness == before, t, onward)
     return t

@@ -83,7 +83,9 @@ class SearchCopy:
         last = [layer for layer in self.module.modules() if isinstance(layer, nn.Linear)][-1:]
         for layer in last if self.dtype == torch.bfloat16 else ():
             # Logits rounded to 8 bits would hide the small improvements that a search lives on.
-            layer.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+            layer.float()
+            if not isinstance(layer, SteadyLinear):
+                layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, K) float32 logits."""

@@ -10,7 +10,10 @@ LEAST_ROWS = 16
 
 
 class SteadyLinear(nn.Linear):
-    """The same map as a linear layer; a small batch is filled up with rows of zeros, whose answers are dropped."""
+    """The same map as a linear layer; a small batch is filled up with rows of zeros, whose answers are dropped.
+
+    What comes in is turned into the type of the weights.
+    """
 
     def __init__(self, layer: nn.Linear) -> None:
         nn.Module.__init__(self)
@@ -19,6 +22,8 @@ class SteadyLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, D) -> (B, K); other shapes, such as those of tokens, as they are."""
+        if input.dtype != self.weight.dtype:
+            input = input.to(self.weight.dtype)
         missing = LEAST_ROWS - len(input)
         if missing <= 0 or input.ndim != 2:
             return super().forward(input)

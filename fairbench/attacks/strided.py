@@ -57,7 +57,9 @@ class PhaseConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, D, H', W')."""
-        return _PhaseConv.apply(x, self)
+        if x.requires_grad and torch.is_grad_enabled():
+            return _PhaseConv.apply(x, self)
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
     def _phases_of(self, weight: Tensor) -> Tensor:
         outputs, inputs = weight.shape[:2]

@@ -76,5 +76,4 @@ def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def _best_other(scores: Tensor, y: Tensor) -> Tensor:
-    is_truth = F.one_hot(y, scores.shape[1]).bool()
-    return scores.masked_fill(is_truth, -torch.inf).amax(dim=1)
+    return scores.scatter(1, y[:, None], -torch.inf).amax(dim=1)
