@@ -102,9 +102,9 @@ def step(x: Tensor, point: Tensor, normal: Tensor, value: Tensor, norm: Norm) ->
     far = project_on_hyperplane(origin, normal, at_origin, norm)
     near_length, far_length = near.length.clamp(min=1e-8), far.length.clamp(min=1e-8)
     bias = (near_length / (near_length + far_length)).clamp_(max=LARGEST_BIAS)[:, None]
-    onward = torch.add(here, near.movement, alpha=OVERSHOOT)
-    homeward = torch.add(origin, far.movement, alpha=OVERSHOOT)
-    return torch.lerp(onward, homeward, bias).clamp_(0, 1).view_as(x)
+    onward = torch.add(here, near.movement, alpha=OVERSHOOT, out=near.movement)
+    homeward = torch.add(origin, far.movement, alpha=OVERSHOOT, out=far.movement)
+    return onward.lerp_(homeward, bias).clamp_(0, 1).view_as(x)
 
 
 def _nearest_boundary(gradients: Tensor, logits: Tensor, y: Tensor, norm: Norm) -> tuple[Tensor, Tensor]:

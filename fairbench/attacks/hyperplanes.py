@@ -39,22 +39,25 @@ def project_on_hyperplane(points: Tensor, normal: Tensor, excess: Tensor, norm: 
         excess: (B,), the linear function's value at the points; its zero is sought.
         norm: in which the movement is shortest.
     """
-    # Masks are slow on a CPU, so choices are made by numbers that are exactly -1, 0 or 1.
-    heading = torch.sign(normal * torch.where(excess >= 0, -1.0, 1.0).to(normal.dtype)[:, None])
+    # Masks are slow on a CPU, so choices are made by numbers that are exactly -1, 0 or 1; new tensors are too, so one
+    # is written over where it has been read for the last time.
+    heading = torch.sign(normal).mul_(torch.where(excess >= 0, -1.0, 1.0).to(normal.dtype)[:, None])
     room = heading.clamp(min=0).addcmul_(heading, points, value=-1)
     slope = normal.abs()
+    amount = excess.abs()
     if norm == "l1":
-        movement = _steepest_first(slope, room, excess.abs())
-        return Projection(movement * heading, movement.sum(dim=1))
-    if norm == "linf":
-        scale = _root(slope, room, excess.abs())
-        movement = torch.minimum(room, scale[:, None])
-        return Projection(movement * heading, movement.amax(dim=1))
-    # In L2 each coordinate moves by slope * scale until its room is used up.
-    reach = room.div_(slope.clamp(min=LEAST_SLOPE))
-    scale = _root(slope * slope, reach, excess.abs())
-    movement = torch.minimum(reach, scale[:, None]).mul_(slope)
-    return Projection(movement * heading, (movement * movement).sum(dim=1).sqrt())
+        movement = _steepest_first(slope, room, amount)
+        length = movement.sum(dim=1)
+    elif norm == "linf":
+        movement = torch.minimum(room, _root(slope, room, amount)[:, None], out=room)
+        length = movement.amax(dim=1)
+    else:
+        # In L2 each coordinate moves by slope * scale until its room is used up.
+        reach = room.div_(slope.clamp(min=LEAST_SLOPE))
+        scale = _root(slope * slope, reach, amount)
+        movement = torch.minimum(reach, scale[:, None], out=reach).mul_(slope)
+        length = (movement * movement).sum(dim=1).sqrt()
+    return Projection(movement.mul_(heading), length)
 
 
 def _steepest_first(slope: Tensor, room: Tensor, amount: Tensor) -> Tensor:
@@ -74,15 +77,15 @@ def _root(weight: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
     right. A row that stands still is left alone, so that more rounds for the sake of other rows change nothing in it.
     """
     # At first all are free that have room, and nothing is reached.
-    steepness = torch.linalg.vecdot(weight, torch.sign(reach))
+    numbers = torch.sign(reach)
+    steepness = numbers.mul_(weight).sum(dim=1)
     t = torch.where(steepness > 0, amount / steepness, torch.inf)
-    numbers = torch.empty_like(reach)
     for _ in range(MOST_ROUNDS):
         free = torch.gt(reach, t[:, None], out=numbers)
-        before, steepness = steepness, torch.linalg.vecdot(weight, free)
+        before, steepness = steepness, free.mul_(weight).sum(dim=1)
         if torch.equal(steepness, before):
             break
-        reached = torch.linalg.vecdot(weight, torch.minimum(reach, t[:, None], out=numbers))
+        reached = torch.minimum(reach, t[:, None], out=numbers).mul_(weight).sum(dim=1)
         onward = t + torch.where(steepness > 0, ((amount - reached) / steepness).clamp(min=0), torch.inf)
         t = torch.where(steepness == before, t, onward)
     return t
