@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections import Counter
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fairbench.attacks.rectified import RectifiedConv
+from fairbench.attacks.rectified import rectify_
 
 
 def drop_identities(graph: fx.GraphModule) -> None:
@@ -84,26 +83,17 @@ def flatten_channels_last(graph: fx.GraphModule, example: Tensor) -> None:
 def rectify_in_place(graph: fx.GraphModule) -> None:
     """Let a ReLU overwrite what a layer or a sum has just made for it alone; no backward pass needs that.
 
-    After a convolution both become one layer.
-
     Args:
         graph: a traced network; changed.
     """
     layers: dict[str, nn.Module] = dict(graph.named_modules())
-    calls = Counter(str(node.target) for node in graph.graph.nodes if node.op == "call_module")
     for node in list(graph.graph.nodes):
         source = node.args[0] if node.args and rectifies(node, layers) else None
-        if not isinstance(source, fx.Node) or len(source.users) != 1 or not makes_its_output(source, layers):
-            continue
-        name = str(source.target)
-        if source.op == "call_module" and RectifiedConv.fits(layers[name]) and calls[name] == 1:
-            graph.set_submodule(name, RectifiedConv(layers[name]))  # pyright: ignore[reportArgumentType]
-            node.replace_all_uses_with(source)
-        else:
+        if isinstance(source, fx.Node) and len(source.users) == 1 and makes_its_output(source, layers):
             with graph.graph.inserting_before(node):
-                rectified = graph.graph.call_function(torch.relu_, (source,))
+                rectified = graph.graph.call_function(rectify_, (source,))
             node.replace_all_uses_with(rectified)
-        graph.graph.erase_node(node)
+            graph.graph.erase_node(node)
     graph.recompile()
 
 

@@ -89,7 +89,11 @@ class SearchCopy:
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, K) float32 logits."""
-        return self.module(x.to(self.dtype, memory_format=torch.channels_last)).float()
+        module = self.module
+        # A traced network needs none of the preparations of a module's call.
+        ask = module.forward if isinstance(module, fx.GraphModule) else module
+        logits = ask(x.to(self.dtype, memory_format=torch.channels_last))
+        return logits if logits.dtype == torch.float32 else logits.float()
 
 
 def _difference(candidate: Logits, model: Logits, example: Tensor) -> float:

@@ -59,7 +59,7 @@ def margin(scores: Tensor, y: Tensor) -> Tensor:
     Returns:
         (B,) float.
     """
-    return _best_other(scores, y) - scores.gather(1, y[:, None]).squeeze(1)
+    return _best_other(scores, y) - scores.gather(1, y.unsqueeze(1)).squeeze(1)
 
 
 def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
@@ -76,4 +76,4 @@ def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def _best_other(scores: Tensor, y: Tensor) -> Tensor:
-    return scores.scatter(1, y[:, None], -torch.inf).amax(dim=1)
+    return scores.scatter(1, y.unsqueeze(1), -torch.inf).amax(dim=1)
