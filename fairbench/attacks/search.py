@@ -133,14 +133,14 @@ def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, b
     _judge([_found(images, points, images.alive) for images, points in last if points is not None], crew, outcome)
 
 
-def _found(images: Images, points: Tensor, fools: Tensor) -> _Found:
+def _found(images: Images, points: Tensor, fools: Tensor) -> _Found | None:
     rows = (fools & images.alive).nonzero().squeeze(1)
-    return _Found(points[rows], images.y[rows], images.row[rows])
+    return _Found(points[rows], images.y[rows], images.row[rows]) if len(rows) else None
 
 
-def _judge(finds: list[_Found], crew: Crew, outcome: Outcome) -> bool:
+def _judge(finds: list[_Found | None], crew: Crew, outcome: Outcome) -> bool:
     """Whether an image was broken; of several points that break it the first one counts."""
-    found = [found for found in finds if len(found.row)]
+    found = [found for found in finds if found is not None]
     if not found:
         return False
     candidates = _Found(*(torch.cat(parts) for parts in zip(*found, strict=True)))

@@ -22,7 +22,9 @@ FIRST_SHARE = 0.8
 """p: the share of the pixels that the first squares cover."""
 STRIPE_BITS = 60
 DRAWN_AHEAD = 64
-"""queries whose random numbers are drawn together."""
+"""at most so many queries of equal squares are drawn together,"""
+PIXELS_AHEAD = 2304
+"""and so many pixels of an image in all their squares: memory, not results."""
 QUERIES_BETWEEN_VERDICTS = 20
 """few images are broken by a query, and one that is loses nothing by a few more."""
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -43,18 +45,30 @@ class Search(Rows):
 
 @dataclass
 class Squares(Search):
-    """The same, with what was drawn ahead."""
+    """The same, with what was drawn ahead: a block of T queries."""
 
-    corners: Tensor
-    """(B, T) first pixels of the squares of the next T queries."""
-    shifts: Tensor
-    """(B, T, C) how the channels change there: plus or minus the radius."""
+    pixels: Tensor
+    """(B, T, P) which pixels each of the next squares changes, positions in the flattened image,"""
+    values: Tensor
+    """(B, T, P) and what they become."""
 
 
 def square_side(query: int, height: int, width: int) -> int:
     """The side of the square that a query changes, in pixels."""
     share = FIRST_SHARE / 2 ** sum(query > end for end in HALVINGS)
     return min(max(round(math.sqrt(share * height * width)), 1), height, width)
+
+
+@lru_cache(maxsize=8192)
+def block_of(iteration: int, channels: int, height: int, width: int) -> range:
+    """The block of iterations whose squares are drawn together with those of an iteration (at least 1)."""
+    side = square_side(iteration - 1, height, width)
+    # Iteration i is query i - 1, and a halving counts after its query.
+    first = max((end + 2 for end in HALVINGS if end + 2 <= iteration), default=1)
+    last = min((end + 2 for end in HALVINGS if end + 2 > iteration), default=iteration + DRAWN_AHEAD)
+    length = min(max(PIXELS_AHEAD // (channels * side * side), 1), DRAWN_AHEAD)
+    start = first + (iteration - first) // length * length
+    return range(start, min(start + length, last))
 
 
 @dataclass
@@ -78,38 +92,39 @@ class SquareLinf:
         stripes = drawn[:, : channels * width].reshape(-1, channels, 1, width).to(x.dtype)
         best = (x + self.eps * stripes).clamp_(0, 1).flatten(1)
         lowest = torch.full(x.shape[:1], -torch.inf, dtype=x.dtype, device=x.device)
-        return Squares(best, lowest, keys, corners=keys[:, None], shifts=x[:, :1, :0, 0])
+        return Squares(best, lowest, keys, pixels=keys[:, None, None], values=best[:, None])
 
     def advance(self, network: Network, images: Images, state: Squares, iteration: int) -> tuple[Tensor, Tensor]:
         """Ask about one change and keep it where the margin grows."""
         x = images.x
+        points = state.best.view_as(x)
         if not iteration:
-            state.score = margin(network.logits(state.best.view_as(x)), images.y)
-            return state.best.view_as(x), state.score >= 0
-        block, place = divmod(iteration - 1, DRAWN_AHEAD)
+            state.score = margin(network.logits(points), images.y)
+            return points, state.score >= 0
+        block = block_of(iteration, *x.shape[1:])
+        place = iteration - block.start
         if not place:
-            self._draw(x, state, range(block * DRAWN_AHEAD + 1, (block + 1) * DRAWN_AHEAD + 1))
-        channels, height, width = x.shape[1:]
-        offsets = square_offsets(square_side(iteration - 1, height, width), channels, height, width, x.device)
-        pixels = state.corners[:, place, None] + offsets
-        changed = x.flatten(1).gather(1, pixels).view(len(x), channels, -1)
-        changed = changed.add_(state.shifts[:, place, :, None]).clamp_(0, 1).flatten(1)
+            self._draw(x, state, block)
+        pixels, changed = state.pixels.select(1, place), state.values.select(1, place)
         before = state.best.gather(1, pixels)
         # In place, and taken back where it did not help: the squares are small, the images are not.
         state.best.scatter_(1, pixels, changed)
-        score = margin(network.logits(state.best.view_as(x)), images.y)
+        score = margin(network.logits(points), images.y)
         better = score > state.score
         state.best.scatter_(1, pixels, choose(better, changed, before))
         state.score = torch.maximum(score, state.score)
-        return state.best.view_as(x), better & (score >= 0)
+        return points, better.logical_and_(score >= 0)
 
-    def _draw(self, x: Tensor, state: Squares, iterations: range) -> None:
-        """The squares of the next iterations at once."""
+    def _draw(self, x: Tensor, state: Squares, block: range) -> None:
+        """The squares of a block of queries at once."""
         channels, height, width = x.shape[1:]
-        bits = random_bits(state.keys[:, None], iterations)
-        sides = torch.tensor([square_side(number - 1, height, width) for number in iterations], device=x.device)
-        state.corners = first_pixels(bits, sides, height, width)
-        state.shifts = signs(bits, 40, channels).to(x.dtype) * self.eps
+        side = square_side(block.start - 1, height, width)
+        bits = random_bits(state.keys[:, None], block)
+        corners = first_pixels(bits, torch.tensor(side, device=x.device), height, width)
+        state.pixels = corners[:, :, None] + square_offsets(side, channels, height, width, x.device)
+        shifts = signs(bits, 40, channels).to(x.dtype) * self.eps
+        values = x.flatten(1).gather(1, state.pixels.flatten(1)).view(*bits.shape, channels, -1)
+        state.values = values.add_(shifts[..., None]).clamp_(0, 1).flatten(2)
 
     def last_points(self, images: Images, state: Squares) -> Tensor:
         """The points of the highest margin."""
