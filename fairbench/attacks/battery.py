@@ -15,8 +15,8 @@ from fairbench.attacks.ensemble import Call, attack
 from fairbench.attacks.meeting import Prepared
 from fairbench.attacks.members import MEMBERS, SPARSE_RESTARTS, VERSIONS, Version
 from fairbench.attacks.network import choose_micro_batch
-from fairbench.attacks.prepare import Precision
 from fairbench.attacks.result import AttackResult
+from fairbench.attacks.search_copy import Precision
 from fairbench.attacks.validation import checked_batch
 
 

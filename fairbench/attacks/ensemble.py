@@ -16,10 +16,10 @@ from fairbench.attacks.crew import Crew
 from fairbench.attacks.meeting import Prepared, meet, prepare_search
 from fairbench.attacks.members import LEAST_CLASSES, Settings, Version, class_counts, searches
 from fairbench.attacks.network import Network
-from fairbench.attacks.prepare import Precision
 from fairbench.attacks.result import AttackResult
 from fairbench.attacks.rows import Images
 from fairbench.attacks.search import Outcome, Search, in_batches, in_groups, run
+from fairbench.attacks.search_copy import Precision
 from fairbench.attacks.validation import check_answer
 
 CONTAINMENT = 1e-6

@@ -13,7 +13,8 @@ from fairbench.attacks.ascent import Logits
 from fairbench.attacks.checks import inspect
 from fairbench.attacks.crew import Crew
 from fairbench.attacks.network import Network
-from fairbench.attacks.prepare import Precision, SearchCopy, search_network
+from fairbench.attacks.prepare import search_network
+from fairbench.attacks.search_copy import Precision, SearchCopy
 from fairbench.attacks.shapes import exact_shapes, search_sizes, verdict_sizes
 from fairbench.attacks.validation import check_answer
 
@@ -104,10 +105,11 @@ def _one_for_each_thread(search: SearchCopy, sample: Tensor) -> tuple[Logits, ..
     # Several threads would draw from one stream in an order that nobody knows.
     if draws or sample.device.type != "cpu":
         return (search,)
-    # Whatever a module notes while it computes is its own; the weights are never written and stay shared.
-    weights = {id(tensor): tensor for tensor in (*search.module.parameters(), *search.module.buffers())}
+    # Whatever a module notes while it computes is its own; weights and programs are never written and stay shared.
+    tensors = (*search.module.parameters(), *search.module.buffers())
+    shared = {id(item): item for item in (search.programs, *tensors)}
     others = range(min(torch.get_num_threads(), MOST_WORKERS) - 1)
-    return search, *(copy.deepcopy(search, dict(weights)) for _ in others)
+    return search, *(copy.deepcopy(search, dict(shared)) for _ in others)
 
 
 def _search_answers(network: Network, x: Tensor) -> list[Tensor]:

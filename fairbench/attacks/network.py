@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairbench.attacks.ascent import Logits
+from fairbench.attacks.search_copy import SearchCopy
 from fairbench.attacks.shapes import sizes_for
+from fairbench.attacks.square_query import query
 
 RowLoss = Callable[[Tensor], Tensor]
 """Logits (B, K) -> losses (B,)."""
@@ -28,7 +30,8 @@ class Passes:
     verdict: int = 0
     """images that were judged by the network under attack."""
     seconds: float = 0.0
-    """spent inside the network, by all threads together; on a GPU only the time to launch."""
+    """spent inside the network, by all threads together, by Square with its bookkeeping; on a GPU only the time to
+    launch."""
 
 
 @dataclass
@@ -74,6 +77,23 @@ class Network:
         self.passes.forward += len(x)
         self.passes.seconds += time.perf_counter() - began
         return answers
+
+    def query(self, points: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        """A query of Square, arguments and results as :func:`fairbench.attacks.square_query.query` has them.
+
+        Args:
+            points: (B, C, H, W), B one of the shapes; changed.
+            rest: the other tensors.
+        """
+        began = time.perf_counter()
+        with torch.no_grad():
+            if isinstance(self.search, SearchCopy):
+                answer = self.search.query(points, *rest)
+            else:
+                answer = query(self.search, points, *rest)
+        self.passes.forward += len(points)
+        self.passes.seconds += time.perf_counter() - began
+        return answer
 
     def gradient(self, x: Tensor, loss: RowLoss) -> tuple[Tensor, Tensor, Tensor]:
         """The gradient of a loss with respect to the images, for the search.

@@ -6,17 +6,16 @@ The attacked network is never touched, and it alone gives verdicts.
 from __future__ import annotations
 
 import copy
-from typing import Literal
 
 import torch
 from torch import Tensor, fx, nn
 
 from fairbench.attacks.ascent import Logits
 from fairbench.attacks.folding import drop_identities, flatten_channels_last, fold_batch_norm, rectify_in_place
+from fairbench.attacks.search_copy import Precision, SearchCopy
 from fairbench.attacks.steady_linear import SteadyLinear
 from fairbench.attacks.strided import PhaseConv
 
-Precision = Literal["float32", "bfloat16"]
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 """largest accepted difference of logits between copy and network, as a share of the largest logit (or of 1)."""
 
@@ -49,6 +48,8 @@ def search_network(model: Logits, precision: Precision, example: Tensor) -> tupl
         return model, [
             f"searched with the network itself: a {precision} copy differs by {difference:.2g} of the logits"
         ]
+    if example.device.type == "cpu":
+        candidate.become_programs(example)
     return candidate, []
 
 
@@ -71,29 +72,6 @@ def _with_own_layers(module: nn.Module) -> nn.Module:
         elif name and type(layer) is nn.Linear:
             module.set_submodule(name, SteadyLinear(layer))
     return module
-
-
-class SearchCopy:
-    """A network in its faster form; can be copied, so that threads do not share one."""
-
-    def __init__(self, module: nn.Module, precision: Precision) -> None:
-        self.module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-        self.module.to(self.dtype)
-        last = [layer for layer in self.module.modules() if isinstance(layer, nn.Linear)][-1:]
-        for layer in last if self.dtype == torch.bfloat16 else ():
-            # Logits rounded to 8 bits would hide the small improvements that a search lives on.
-            layer.float()
-            if not isinstance(layer, SteadyLinear):
-                layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, K) float32 logits."""
-        module = self.module
-        # A traced network needs none of the preparations of a module's call.
-        ask = module.forward if isinstance(module, fx.GraphModule) else module
-        logits = ask(x.to(self.dtype, memory_format=torch.channels_last))
-        return logits if logits.dtype == torch.float32 else logits.float()
 
 
 def _difference(candidate: Logits, model: Logits, example: Tensor) -> float:

@@ -14,8 +14,9 @@ def rectify_(x: Tensor) -> Tensor:
     Args:
         x: of any shape; changed. The sign of a number is that of its bits read as an integer.
     """
-    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.ndim < 4:
-        return torch.relu_(x)  # small things are not worth the way through Python
+    # Small things are not worth the way through Python, and a tracer does not follow numbers read as other ones.
+    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.ndim < 4 or torch.jit.is_tracing():
+        return torch.relu_(x)
     if x.requires_grad and torch.is_grad_enabled():
         return _Rectified.apply(x)
     x.view(torch.int16).clamp_min_(0)

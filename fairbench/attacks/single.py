@@ -9,8 +9,8 @@ from torch import Tensor
 from fairbench.attacks.ascent import Logits
 from fairbench.attacks.balls import Norm
 from fairbench.attacks.battery import autoattack
-from fairbench.attacks.prepare import Precision
 from fairbench.attacks.result import AttackResult
+from fairbench.attacks.search_copy import Precision
 
 DEFAULT_BATCH = 500
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fairbench.attacks.keyed_bits import below, image_keys, random_bits, signs
 from fairbench.attacks.network import Network
-from fairbench.attacks.rows import Images, Rows, choose
+from fairbench.attacks.rows import Images, Rows
 from fairbench.losses.per_sample import margin
 
 FIRST_SHARE = 0.8
@@ -105,15 +105,9 @@ class SquareLinf:
         place = iteration - block.start
         if not place:
             self._draw(x, state, block)
-        pixels, changed = state.pixels.select(1, place), state.values.select(1, place)
-        before = state.best.gather(1, pixels)
-        # In place, and taken back where it did not help: the squares are small, the images are not.
-        state.best.scatter_(1, pixels, changed)
-        score = margin(network.logits(points), images.y)
-        better = score > state.score
-        state.best.scatter_(1, pixels, choose(better, changed, before))
-        state.score = torch.maximum(score, state.score)
-        return points, better.logical_and_(score >= 0)
+        pixels, values = state.pixels.select(1, place), state.values.select(1, place)
+        state.score, found = network.query(points, images.y, state.score, pixels, values)
+        return points, found
 
     def _draw(self, x: Tensor, state: Squares, block: range) -> None:
         """The squares of a block of queries at once."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fairbench.attacks import autoattack, cw, fgsm, pgd, prepare_search
 from fairbench.attacks.foreign import ForeignAttack
-from fairbench.attacks.prepare import Precision
+from fairbench.attacks.search_copy import Precision
 from fairbench.data import CorruptionSource, to_unit
 from fairbench.errors import WorkError, unknown_name
 from fairbench.evaluation.attack_checks import checks_of

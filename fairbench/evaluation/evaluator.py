@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fairbench.allocator import keep_freed_memory
 from fairbench.attacks.network import choose_micro_batch
-from fairbench.attacks.prepare import Precision
+from fairbench.attacks.search_copy import Precision
 from fairbench.data import CorruptionSource, Dataset, Split, corruption_source, to_unit
 from fairbench.errors import UsageError
 from fairbench.evaluation.battery import Condition, make_condition, sees_subset
