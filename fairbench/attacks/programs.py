@@ -30,7 +30,7 @@ def program_of(function: TensorFunction, *examples: Tensor) -> TensorFunction:
         with torch.no_grad(), warnings.catch_warnings():
             # TorchScript is no longer developed; where it is gone, or cannot follow, the function does.
             warnings.simplefilter("ignore")
-            program = torch.jit.trace(_plain(function), _copies(examples), check_trace=False)
+            program: Any = torch.jit.trace(_plain(function), _copies(examples), check_trace=False)
             right = all(_agree(program, function, examples) for _ in range(TRIALS))
     except torch.OutOfMemoryError:
         raise

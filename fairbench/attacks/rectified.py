@@ -15,7 +15,8 @@ def rectify_(x: Tensor) -> Tensor:
         x: of any shape; changed. The sign of a number is that of its bits read as an integer.
     """
     # Small things are not worth the way through Python, and a tracer does not follow numbers read as other ones.
-    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.ndim < 4 or torch.jit.is_tracing():
+    tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.ndim < 4 or tracing:
         return torch.relu_(x)
     if x.requires_grad and torch.is_grad_enabled():
         return _Rectified.apply(x)

@@ -80,8 +80,8 @@ def in_groups(rows: Tensor, most: int, shares: int) -> list[Tensor]:
         full groups, then what is left in equal parts.
     """
     full = len(rows) // (most * shares) * most * shares
-    rest = rows[full:]
-    return [*rows[:full].split(most), *(part for part in rest.tensor_split(shares) if len(part))]
+    groups = (*rows[:full].split(most), *rows[full:].tensor_split(shares))
+    return [group for group in groups if len(group)]
 
 
 def in_batches(images: Images, rows: Tensor, shapes: tuple[int, ...], *, targets: int) -> list[Images]:

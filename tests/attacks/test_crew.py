@@ -56,6 +56,40 @@ def test_an_error_of_any_thread_is_raised(two_cores):
         crew.each(work, range(6))
 
 
+def test_the_others_stop_where_one_fails_or_the_caller_is_interrupted(two_cores):
+    def failing(_, number):
+        if number == 0:
+            raise ArithmeticError("the first")
+        while True:
+            crew.go_on()
+
+    def interrupting(_, number):
+        def interrupt():
+            raise KeyboardInterrupt
+
+        crew.by_caller(interrupt)
+
+    with crew_of(2) as crew, pytest.raises(ArithmeticError, match="the first"):
+        crew.each(failing, range(6))
+    with crew_of(2) as crew, pytest.raises(KeyboardInterrupt):
+        crew.each(interrupting, range(6))
+
+
+def test_questions_are_answered_by_the_thread_that_waits(two_cores):
+    def work(_, number):
+        return crew.by_caller(lambda: (number, threading.get_ident(), torch.get_num_threads()))
+
+    def asking(_, number):
+        return crew.by_caller(lambda: [][number])
+
+    for count in (1, 2):
+        with crew_of(count) as crew:
+            assert crew.each(work, range(5)) == [(number, threading.get_ident(), 2) for number in range(5)]
+            with pytest.raises(IndexError):
+                crew.each(asking, range(2))
+            assert len(crew.each(work, range(5))) == 5
+
+
 def test_two_threads_find_what_one_finds(digits, two_cores):
     def attack():
         return autoattack(

@@ -10,6 +10,7 @@ from torch import nn
 
 from fairbench.attacks import apgd, autoattack
 from fairbench.attacks.network import Network
+from fairbench.attacks.search import in_groups
 from fairbench.attacks.shapes import exact_shapes, search_sizes, sizes_for, verdict_sizes
 from fairbench.attacks.steady_linear import SteadyLinear
 
@@ -24,25 +25,22 @@ def test_sizes_hold_all_rows_and_little_more(rows, kinds):
     assert sum(sizes) - rows < min((size for size in shapes if size >= rows % 64), default=64)
 
 
-@given(rows=st.integers(0, 500), kinds=st.sets(st.integers(1, 63)), shares=st.integers(1, 5))
-def test_shares_end_no_later_than_one_alone_and_all_but_the_last_pass_are_filled(rows, kinds, shares):
-    shapes = (*sorted(kinds), 64)
-    sizes = sizes_for(rows, shapes, shares=shares)
-    assert sum(sizes) >= rows
-    assert sum(sizes[:-1]) < rows or not rows
-    assert set(sizes) <= set(shapes)
-    queues = [0] * shares
-    for size in sizes:
-        queues[queues.index(min(queues))] += size
-    assert max(queues) <= sum(sizes_for(rows, shapes))
+@given(rows=st.integers(0, 300), most=st.integers(1, 60), shares=st.integers(1, 5))
+def test_groups_hold_every_row_once_and_the_last_round_is_even(rows, most, shares):
+    groups = in_groups(torch.arange(rows), most, shares)
+    assert torch.equal(torch.cat([torch.arange(0), *groups]), torch.arange(rows))
+    sizes = [len(group) for group in groups]
+    assert all(0 < size <= most for size in sizes)
+    rounds = rows // (most * shares)
+    assert sizes[: rounds * shares] == [most] * (rounds * shares)
+    last = sizes[rounds * shares :]
+    assert len(last) <= shares
+    assert not last or max(last) - min(last) <= 1
 
 
-def test_shares_are_even():
-    shapes = (16, 32, 48, 64, 80, 96, 112, 128)
-    assert sizes_for(338, shapes, shares=2) == [128, 48, 128, 48]
-    assert sizes_for(20, shapes, shares=2) == [16, 16]
-    assert sizes_for(9, shapes, shares=2) == [16]
-    assert sizes_for(129, (128,), shares=2) == [128, 128]
+def test_groups_of_two_threads():
+    assert [len(group) for group in in_groups(torch.arange(337), 28, 2)] == [28] * 12 + [1]
+    assert [len(group) for group in in_groups(torch.arange(337), 256, 2)] == [169, 168]
 
 
 def test_smaller_sizes_are_used_only_where_every_bit_is_the_same():

@@ -9,7 +9,7 @@ from fairbench.attacks import square
 from fairbench.attacks.keyed_bits import below, image_keys, random_bits, signs
 from fairbench.attacks.network import Network
 from fairbench.attacks.square_bumps import SquareBumps, bump_pattern
-from fairbench.attacks.square_search import SquareLinf, square_pixels, square_side
+from fairbench.attacks.square_search import PIXELS_AHEAD, SquareLinf, block_of, square_pixels, square_side
 
 
 def test_sides_follow_the_published_schedule():
@@ -18,6 +18,19 @@ def test_sides_follow_the_published_schedule():
     assert {query: square_side(query, 28, 28) for query in table} == table
     assert square_side(10_000, 8, 8) == 1
     assert square_side(0, 8, 20) == 8
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 8, 8)])
+def test_blocks_follow_each_other_and_hold_equal_squares(shape):
+    at = 1
+    while at < 9000:
+        block = block_of(at, *shape)
+        assert block.start == at
+        assert all(block_of(iteration, *shape) == block for iteration in {at, (at + block.stop) // 2, block.stop - 1})
+        sides = {square_side(iteration - 1, *shape[1:]) for iteration in block}
+        assert len(sides) == 1
+        assert len(block) == 1 or len(block) * shape[0] * sides.pop() ** 2 <= PIXELS_AHEAD
+        at = block.stop
 
 
 def test_pixels_form_a_square_in_every_channel():
