@@ -97,7 +97,7 @@ def interleaved(phases: Tensor, stride: int) -> Tensor:
         (B, C, stride * H, stride * W) in channels-last order, so that whole runs of a phase's channels are copied.
     """
     images, _, height, width = phases.shape
-    runs = phases.permute(0, 2, 3, 1).reshape(images, height, width, stride, -1)
+    runs = phases.permute(0, 2, 3, 1).contiguous().view(images, height, width, stride, -1)
     # What lies side by side stays so, and a few wide words are copied faster than many narrow ones.
     size = runs.shape[-1] * runs.element_size()
     word = next((kind for kind in (torch.int64, torch.int32) if size % kind.itemsize == 0), runs.dtype)
