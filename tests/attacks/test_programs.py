@@ -40,7 +40,11 @@ def test_what_draws_or_cannot_be_traced_stays_a_function(monkeypatch):
     def honest(x):
         return x + 1
 
+    def counts(x):
+        return x + len(x)
+
     assert program_of(draws, torch.rand(3)) is draws
+    assert program_of(counts, torch.rand(4)) is counts
     assert program_of(refuses, torch.rand(3)) is refuses
     monkeypatch.delattr(torch.jit, "trace")
     assert program_of(honest, torch.rand(3)) is honest
