@@ -26,6 +26,8 @@ AGGREGATES = (
 """Headings."""
 _FEW_CELLS = 200
 """Up to so many conditions times classes, the intervals that take milliseconds are there."""
+_FEW_CLASSES = 50
+"""With more classes no part of a page has them, so that its parts are alike."""
 _FEW_SCORES = 100
 """Up to so many conditions times classes, each C_FPS has its interval."""
 
@@ -72,7 +74,7 @@ def score_table(conditions: Mapping[str, ConditionRecord], classes: Sequence[str
 def _chosen_intervals(conditions: Sequence[ConditionRecord]) -> list[_Chosen]:
     correct = np.array([one.class_correct for one in conditions])
     total = np.array([one.class_total for one in conditions])
-    if not conditions or correct.size > _FEW_CELLS or not total.all():
+    if not conditions or correct.size > _FEW_CELLS or correct.shape[1] > _FEW_CLASSES or not total.all():
         return [_Chosen()] * len(conditions)
     worst, spread = _ranges(lowest_interval(correct, total)), _ranges(spread_interval(correct, total))
     scored = [place for place, one in enumerate(conditions) if one.class_false_positive_score is not None]

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from fairbench.errors import UsageError, WorkError
+from fairbench.evaluation.predictions import read_predictions, write_predictions
 from fairbench.files import cannot_write, write_json
 from fairbench.leaderboard.records import RECORDS_FOLDER
 from fairbench.protocol.record import Record
@@ -80,7 +81,10 @@ def _copy(source: Path, folder: Path, verdict: Verdict) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for name in KEPT:
-            shutil.copyfile(source / name, partial / name)
+            if name == PREDICTIONS_NAME:
+                write_predictions(partial / name, read_predictions(source / name), compressed=True)
+            else:
+                shutil.copyfile(source / name, partial / name)
         write_json(partial / VERDICT_NAME, verdict.model_dump(mode="json"))
         partial.rename(folder)
     except OSError as error:

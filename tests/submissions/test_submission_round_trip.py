@@ -4,11 +4,13 @@ import json
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 from bundle_tools import edit_json
 
 from fairbench.errors import UsageError, WorkError
+from fairbench.evaluation.predictions import read_predictions
 from fairbench.leaderboard.records import load_runs
 from fairbench.protocol.verdict import Verdict
 from fairbench.report.render import write_report
@@ -84,6 +86,9 @@ def test_an_entry_becomes_a_row_and_an_unverified_one_is_marked(bench, bundle, r
     unverified = add_entry(other, board, bench.verify(other, images=0, examples_seed=5), unverified=True)
     found = {run.path.parent: run.verified for run in load_runs(board)}
     assert found == {verified: True, unverified: False}
+    kept, whole = verified / "predictions.npz", run_folder / "predictions.npz"
+    np.testing.assert_equal(vars(read_predictions(kept)), vars(read_predictions(whole)))
+    assert kept.stat().st_size < whole.stat().st_size / 2
     page = write_report(board / "digits" / "records", board, "digits")
     assert "pgd_at" in page.read_text("utf-8")
 
