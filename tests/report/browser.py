@@ -49,8 +49,6 @@ def chromium() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
-        for context in browser.contexts:
-            context.close()  # a browser that is closed with open tabs takes half a minute
         browser.close()
 
 
