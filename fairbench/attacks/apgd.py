@@ -130,6 +130,9 @@ class Climber:
         """The points of the highest loss."""
         return state.best
 
+    def in_doubt(self, images: Images, state: Climb) -> None:
+        """None: many steps go on through points of another class, and the points of the highest loss are judged."""
+
     def _move(self, x: Tensor, state: Climb, *, first: bool) -> None:
         here = state.x_adv
         ahead = self._project(torch.addcmul(here, state.direction, state.step_size[:, None, None, None]), x, state)

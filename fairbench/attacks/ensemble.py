@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,14 +16,16 @@ from fairbench.attacks.balls import Norm, lengths
 from fairbench.attacks.checks import square_is_better, square_suspicion
 from fairbench.attacks.crew import Crew
 from fairbench.attacks.meeting import Prepared, meet, prepare_search
-from fairbench.attacks.members import LEAST_CLASSES, Settings, Version, class_counts, searches
+from fairbench.attacks.members import LEAST_CLASSES, Settings, Version, class_counts, stages
 from fairbench.attacks.network import Network
 from fairbench.attacks.result import AttackResult
-from fairbench.attacks.rows import Images
+from fairbench.attacks.rows import Images, take
 from fairbench.attacks.search import Outcome, Search, in_batches, in_groups, run
 from fairbench.attacks.search_copy import Precision
 from fairbench.attacks.validation import check_answer
 
+DOUBT = 1 / 64
+"""what rounding may do to a margin, as a share of the image's largest logit: numbers of bfloat16 have 8 digits."""
 CONTAINMENT = 1e-6
 """how far an adversarial example may lie outside ball or box: rounding, nothing more."""
 
@@ -62,12 +66,18 @@ def attack(call: Call, model: Logits, x: Tensor, y: Tensor, indices: Tensor | No
             model, x, precision=call.search_precision, micro_batch=call.micro_batch
         )
         checks = meet(model, x, prepared)
-        with prepared.crew(model, transformations=call.composition.transformations) as crew:
+        with ExitStack() as stack:
+            both = [one for one in (prepared, prepared.exact) if one is not None]
+            crews = [
+                stack.enter_context(one.crew(model, transformations=call.composition.transformations)) for one in both
+            ]
+            crew = crews[0]
             logits = crew.lead.verdict_logits(x)
             check_answer(logits, len(x), int(y.max()))
             predicted = logits.argmax(dim=1)
-            outcome = Outcome(x.clone(), predicted == y)
-            log = _all_members(call, crew, outcome, _images(x, y, logits, indices))
+            outcome = Outcome(x.clone(), predicted == y, torch.zeros_like(y, dtype=torch.bool), x.clone())
+            images = _images(x, y, logits, indices, doubt=DOUBT if prepared.exact else 0.0)
+            log = _all_members(call, crews, outcome, images)
             broken = ((predicted == y) & ~outcome.robust).nonzero().squeeze(1)
             if len(broken):
                 predicted[broken] = crew.lead.verdict(outcome.x_adv[broken])
@@ -82,7 +92,7 @@ def attack(call: Call, model: Logits, x: Tensor, y: Tensor, indices: Tensor | No
     return AttackResult(outcome.x_adv, outcome.robust, predicted, log, checks)
 
 
-def _images(x: Tensor, y: Tensor, logits: Tensor, indices: Tensor | None) -> Images:
+def _images(x: Tensor, y: Tensor, logits: Tensor, indices: Tensor | None, *, doubt: float) -> Images:
     rows = torch.arange(len(x), device=x.device)
     others = logits.scatter(1, y[:, None], -torch.inf)
     return Images(
@@ -93,10 +103,11 @@ def _images(x: Tensor, y: Tensor, logits: Tensor, indices: Tensor | None) -> Ima
         ranking=others.argsort(dim=1, descending=True, stable=True),
         target=torch.zeros_like(rows),
         alive=torch.ones_like(rows, dtype=torch.bool),
+        doubt=doubt * logits.abs().amax(dim=1).float(),
     )
 
 
-def _all_members(call: Call, crew: Crew, outcome: Outcome, images: Images) -> dict[str, dict[str, Any]]:
+def _all_members(call: Call, crews: Sequence[Crew], outcome: Outcome, images: Images) -> dict[str, dict[str, Any]]:
     settings = Settings(
         eps=call.eps,
         norm=call.norm,
@@ -106,42 +117,57 @@ def _all_members(call: Call, crew: Crew, outcome: Outcome, images: Images) -> di
         restarts=call.composition.restarts,
     )
     return {
-        name: _one_member(name, crew, outcome, images, settings=settings, batch_size=call.batch_size)
+        name: _one_member(name, crews, outcome, images, settings=settings, batch_size=call.batch_size)
         for name in call.composition.members
     }
 
 
 def _one_member(
-    name: str, crew: Crew, outcome: Outcome, images: Images, *, settings: Settings, batch_size: int
+    name: str, crews: Sequence[Crew], outcome: Outcome, images: Images, *, settings: Settings, batch_size: int
 ) -> dict[str, Any]:
     began = time.perf_counter()
-    crew.take_passes()
-    notes, zero_gradient = [], []
+    for crew in crews:
+        crew.take_passes()
+    notes = []
     attacked = outcome.robust.nonzero().squeeze(1)
     needed = LEAST_CLASSES.get(name, 2)
     if settings.classes < needed:
         notes.append(f"left out: its loss needs {needed} classes, the network has {settings.classes}")
         attacked = attacked[:0]
-    in_flight = -(-batch_size // crew.lead.micro_batch) * crew.lead.micro_batch
-    shares = len(crew.networks)
-    for search in searches(name, settings):
-
-        def attack_group(network: Network, rows: Tensor, search: Search[Any] = search) -> None:
-            run(search, crew, network, outcome, in_batches(images, rows, network.shapes, targets=search.targets))
-
+    outcome.doubtful.fill_(False)
+    zero_gradient, unrounded = [], 0
+    for search, is_repeat in stages(name, settings, outcome.stopped if len(crews) > 1 else None):
         living = attacked[outcome.robust[attacked]]
-        most = max(in_flight // shares // search.targets, 1)
-        crew.each(attack_group, in_groups(living, most, shares))
-        zero_gradient += getattr(search, "zero_gradient", [])
+        doubtful = outcome.doubtful[living]
+        outcome.doubtful.fill_(False)
+        if not is_repeat:
+            _search(search, crews[0], outcome, take(images, living[~doubtful]), batch_size)
+            zero_gradient += getattr(search, "zero_gradient", [])
+        _search(search, crews[-1], outcome, take(images, living[doubtful]), batch_size)
+        unrounded += int(doubtful.sum())
+    passes = [asdict(crew.take_passes()) for crew in crews]
     return {
         "attacked": len(attacked),
         "attacked_by_class": class_counts(images.y, [attacked], settings.classes),
         "broken": len(attacked) - int(outcome.robust[attacked].sum()),
+        "unrounded": unrounded,
         "zero_gradient": class_counts(images.y, zero_gradient, settings.classes),
         "seconds": time.perf_counter() - began,
-        "passes": asdict(crew.take_passes()),
+        "passes": {kind: sum(one[kind] for one in passes) for kind in passes[0]},
         "notes": notes,
     }
+
+
+def _search(search: Search[Any], crew: Crew, outcome: Outcome, images: Images, batch_size: int) -> None:
+    """One run on some images, in groups that are in flight together."""
+
+    def attack_group(network: Network, rows: Tensor) -> None:
+        run(search, crew, network, outcome, in_batches(images, rows, network.shapes, targets=search.targets))
+
+    shares = len(crew.networks)
+    in_flight = -(-batch_size // crew.lead.micro_batch) * crew.lead.micro_batch
+    everything = torch.arange(len(images.row), device=images.row.device)
+    crew.each(attack_group, in_groups(everything, max(in_flight // shares // search.targets, 1), shares))
 
 
 def _farthest(x_adv: Tensor, x: Tensor, eps: float, norm: Norm) -> float:

@@ -16,12 +16,15 @@ from fairbench.attacks.hyperplanes import project_on_hyperplane
 from fairbench.attacks.network import Network
 from fairbench.attacks.rows import Images, Rows
 from fairbench.attacks.starts import keyed_normal, keyed_uniform
+from fairbench.losses.per_sample import margin
 
 ITERATIONS = 100
 OVERSHOOT = 1.05
 """eta: how far beyond the hyperplane a step goes."""
 BACKWARD = 0.9
 """beta: a point of another class is pulled back towards the image to this share of its way."""
+NEARLY = 1.02
+"""points inside so many radii may, without rounding, have led to one inside the radius."""
 LARGEST_BIAS = 0.1
 """alpha_max: the largest weight of the step that starts from the image itself."""
 
@@ -31,6 +34,8 @@ class Walk(Rows):
     """Where the search of each image stands."""
 
     point: Tensor
+    nearly: Tensor
+    """(B,) bool: a point about as near as the radius may have been of another class."""
 
 
 @dataclass
@@ -54,25 +59,30 @@ class Walker:
 
     def begin(self, images: Images) -> Walk:
         """At the image, or in later runs at a random point half the radius away."""
-        x = images.x
+        x, nowhere = images.x, torch.zeros_like(images.alive)
         if not self.restart:
-            return Walk(x)
+            return Walk(x, nowhere)
         draw = keyed_uniform if self.norm == "linf" else keyed_normal
         noise = draw(x, seed=self.seed, indices=images.index, purpose=self.purpose, restart=self.restart)
-        return Walk((x + unit_length(noise, self.norm) * (self.eps / 2)).clamp_(0, 1))
+        return Walk((x + unit_length(noise, self.norm) * (self.eps / 2)).clamp_(0, 1), nowhere)
 
     def advance(self, network: Network, images: Images, state: Walk, iteration: int) -> tuple[Tensor, Tensor]:
         """A step over the linearised boundary, and back towards the image once that is crossed."""
         normal, value = self._boundary(network, images, state.point)
         point = step(images.x, state.point, normal, value, self.norm)
-        crossed = network.logits(point).argmax(dim=1) != images.y
-        inside = lengths(point - images.x, self.norm) <= self.eps
+        logits = network.logits(point)
+        crossed, length = logits.argmax(dim=1) != images.y, lengths(point - images.x, self.norm)
+        state.nearly |= (margin(logits, images.y) >= -images.doubt) & (length <= NEARLY * self.eps)
         share = torch.where(crossed, BACKWARD, 1.0).to(point.dtype)[:, None, None, None]
         state.point = torch.lerp(images.x, point, share)
-        return point, crossed & inside
+        return point, crossed & (length <= self.eps)
 
     def last_points(self, images: Images, state: Walk) -> None:
         """None: every point was judged on the way."""
+
+    def in_doubt(self, images: Images, state: Walk) -> Tensor:
+        """Where a point near enough was almost or just of another class."""
+        return state.nearly
 
     def _boundary(self, network: Network, images: Images, point: Tensor) -> tuple[Tensor, Tensor]:
         """Normal (B, D) and value (B,) at the point of the linear function whose zero is the boundary."""

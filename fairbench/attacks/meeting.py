@@ -35,6 +35,8 @@ class Prepared:
     """the same for passes of the network under attack."""
     notes: tuple[str, ...] = ()
     """for the log."""
+    exact: Prepared | None = None
+    """the same without rounding, for images where rounding decides; None where a search does not round."""
 
     def crew(self, model: Logits, *, transformations: int = 1) -> Crew:
         """Those who ask for one call; used as a context.
@@ -72,7 +74,9 @@ def prepare_search(model: Logits, x: Tensor, *, precision: Precision, micro_batc
     with Prepared(searches, precision, whole, whole).crew(model) as crew:
         shapes = exact_shapes(lambda parts: crew.each(_search_answers, parts), noise, search_sizes(micro_batch))
     verdict_shapes = exact_shapes(lambda parts: _verdicts(model, parts), noise, verdict_sizes(micro_batch))
-    return Prepared(searches, precision, shapes, verdict_shapes, tuple(notes))
+    rounds = precision == "bfloat16" and isinstance(search, SearchCopy)
+    exact = prepare_search(model, x, precision="float32", micro_batch=micro_batch) if rounds else None
+    return Prepared(searches, precision, shapes, verdict_shapes, tuple(notes), exact)
 
 
 def meet(model: Logits, x: Tensor, prepared: Prepared) -> dict[str, Any]:

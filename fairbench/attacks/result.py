@@ -20,7 +20,8 @@ class AttackResult:
     """(N,) int64: the answer of the network, in its own precision, on ``x_adv``."""
     log: dict[str, dict[str, Any]] = field(default_factory=dict)
     """per attack: ``attacked`` and ``broken`` (images), ``attacked_by_class``, ``zero_gradient`` (images by class whose
-    first gradient is exactly zero), ``seconds``, ``passes`` (images through the network, seconds there), ``notes``."""
+    first gradient is exactly zero), ``unrounded`` (images so near the boundary that a search in bfloat16 left them to
+    float32), ``seconds``, ``passes`` (images through the network, seconds there), ``notes``."""
     checks: dict[str, Any] = field(default_factory=dict)
     """of the network: ``randomised``, ``probabilities``, ``dynamic``, ``classes``, ``logits_range`` (clean images),
     ``square_better`` and ``suspicion`` (a sentence, where Square broke what the attacks before it left), ``farthest``

@@ -35,6 +35,8 @@ class Images(Rows):
     """(B,) int64, which of them a targeted attack goes for: its rank, 0 elsewhere."""
     alive: Tensor
     """(B,) bool: not broken so far."""
+    doubt: Tensor
+    """(B,) by how much rounding may move the margin of an image; 0 where the search does not round."""
 
 
 def take(rows: AnyRows, index: Tensor) -> AnyRows:

@@ -42,6 +42,10 @@ class Search(Protocol[State]):
         """Points (B, C, H, W) to be judged after the last iteration, whatever the search thinks of them."""
         ...
 
+    def in_doubt(self, images: Images, state: State) -> Tensor | None:
+        """(B,) bool, where a network that rounds may have missed a break; None if that hardly happens."""
+        ...
+
 
 @dataclass
 class Outcome:
@@ -49,6 +53,10 @@ class Outcome:
 
     x_adv: Tensor
     robust: Tensor
+    doubtful: Tensor
+    """(N,) bool: the last search came so near that one that does not round may break the image."""
+    stopped: Tensor
+    """(N, C, H, W), where the last search that has such a point stopped."""
 
 
 @dataclass
@@ -131,6 +139,12 @@ def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, b
                 return
     last = [(part.images, search.last_points(part.images, part.state)) for part in parts]
     _judge([_found(images, points, images.alive) for images, points in last if points is not None], crew, outcome)
+    for part, (images, points) in zip(parts, last, strict=True):
+        doubt = search.in_doubt(images, part.state)
+        if doubt is not None:
+            outcome.doubtful[images.row[doubt & images.alive]] = True
+        if points is not None:
+            outcome.stopped[images.row[images.alive]] = points[images.alive]
 
 
 def _found(images: Images, points: Tensor, fools: Tensor) -> _Found | None:

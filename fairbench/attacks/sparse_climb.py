@@ -119,6 +119,9 @@ class SparseClimber:
         """The points of the highest loss."""
         return state.best
 
+    def in_doubt(self, images: Images, state: SparseClimb) -> None:
+        """None: many steps go on through points of another class, and the points of the highest loss are judged."""
+
 
 def sparse_direction(gradient: Tensor, pixels: Tensor) -> Tensor:
     """Steepest ascent by few pixels: the signs of the largest gradients, of L1 length 1.

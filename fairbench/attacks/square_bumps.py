@@ -72,6 +72,10 @@ class SquareBumps:
         """The points of the highest margin."""
         return state.best.view_as(images.x)
 
+    def in_doubt(self, images: Images, state: Search) -> Tensor:
+        """Where the highest margin is about 0."""
+        return state.score >= -images.doubt
+
     def _moved(self, x: Tensor, state: Search, iteration: int, side: int) -> Tensor:
         _, channels, height, width = x.shape
         places, fates = (random_bits(state.keys, 2 * iteration + part) for part in (0, 1))

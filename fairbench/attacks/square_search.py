@@ -27,6 +27,8 @@ PIXELS_AHEAD = 2304
 """and so many pixels of an image in all their squares: memory, not results."""
 QUERIES_BETWEEN_VERDICTS = 20
 """few images are broken by a query, and one that is loses nothing by a few more."""
+WITHIN_REACH = 4
+"""how much more than rounding the queries that are left may raise a margin."""
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """queries after which the share is halved."""
 
@@ -79,19 +81,26 @@ class SquareLinf:
     seed: int
     iterations: int
     """queries per image."""
+    asked: int = 0
+    """queries of a run before, from whose end this one goes on; its first query asks about that point again."""
+    stopped: Tensor | None = None
+    """(N, C, H, W), where that run stopped; None for a run that begins."""
     targets: int = 1
     stretch: int = QUERIES_BETWEEN_VERDICTS
 
     def begin(self, images: Images) -> Squares:
-        """Vertical stripes of plus and minus the radius."""
+        """Vertical stripes of plus and minus the radius, or where the run before has stopped."""
         x = images.x
         _, channels, _, width = x.shape
         keys = image_keys(self.seed, images.index, "square")
+        lowest = torch.full(x.shape[:1], -torch.inf, dtype=x.dtype, device=x.device)
+        if self.stopped is not None:
+            best = self.stopped[images.row].flatten(1)
+            return Squares(best, lowest, keys, pixels=keys[:, None, None], values=best[:, None])
         rounds = range(-(-channels * width // STRIPE_BITS))
         drawn = torch.cat([signs(random_bits(keys, -1 - number), 0, STRIPE_BITS) for number in rounds], dim=1)
         stripes = drawn[:, : channels * width].reshape(-1, channels, 1, width).to(x.dtype)
         best = (x + self.eps * stripes).clamp_(0, 1).flatten(1)
-        lowest = torch.full(x.shape[:1], -torch.inf, dtype=x.dtype, device=x.device)
         return Squares(best, lowest, keys, pixels=keys[:, None, None], values=best[:, None])
 
     def advance(self, network: Network, images: Images, state: Squares, iteration: int) -> tuple[Tensor, Tensor]:
@@ -101,9 +110,9 @@ class SquareLinf:
         if not iteration:
             state.score = margin(network.logits(points), images.y)
             return points, state.score >= 0
-        block = block_of(iteration, *x.shape[1:])
-        place = iteration - block.start
-        if not place:
+        block = block_of(self.asked + iteration, *x.shape[1:])
+        place = self.asked + iteration - block.start
+        if not place or iteration == 1:
             self._draw(x, state, block)
         pixels, values = state.pixels.select(1, place), state.values.select(1, place)
         state.score, found = network.query(points, images.y, state.score, pixels, values)
@@ -123,6 +132,10 @@ class SquareLinf:
     def last_points(self, images: Images, state: Squares) -> Tensor:
         """The points of the highest margin."""
         return state.best.view_as(images.x)
+
+    def in_doubt(self, images: Images, state: Squares) -> Tensor:
+        """Where the highest margin is about 0, or may come there by the queries that are left."""
+        return state.score >= -WITHIN_REACH * images.doubt
 
 
 def square_pixels(bits: Tensor, side: int, channels: int, height: int, width: int) -> Tensor:

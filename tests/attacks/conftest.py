@@ -17,7 +17,8 @@ def images_of():
 
     def rows_of(x: Tensor, y: Tensor) -> Images:
         rows, nothing = torch.arange(len(y)), torch.zeros(len(y), 10, dtype=torch.long)
-        return Images(x, y, rows, rows, nothing, torch.zeros_like(rows), torch.ones(len(y), dtype=torch.bool))
+        alive, doubt = torch.ones(len(y), dtype=torch.bool), torch.zeros(len(y))
+        return Images(x, y, rows, rows, nothing, torch.zeros_like(rows), alive, doubt)
 
     return rows_of
 
