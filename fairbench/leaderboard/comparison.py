@@ -120,10 +120,19 @@ def weakest_count(outcomes: Outcomes) -> int:
     return -(-outcomes.num_classes // 10) if ranking_metric(outcomes.num_classes) == "worst_tenth" else 1
 
 
-def _scaled_differences(first: Outcomes, second: Outcomes) -> NDArray[np.int64]:
-    """(n,): by how many seeds the first is ahead on each image, on one scale where the numbers of seeds differ."""
+def check_same_images(first: Outcomes, second: Outcomes) -> None:
+    """That two methods can be paired.
+
+    Raises:
+        ValueError: if the two saw different images.
+    """
     if not (np.array_equal(first.positions, second.positions) and np.array_equal(first.labels, second.labels)):
         raise ValueError(f"expected the same images, got {len(first.labels)} and {len(second.labels)} or others")
+
+
+def _scaled_differences(first: Outcomes, second: Outcomes) -> NDArray[np.int64]:
+    """(n,): by how many seeds the first is ahead on each image, on one scale where the numbers of seeds differ."""
+    check_same_images(first, second)
     seeds = len(first.correct), len(second.correct)
     scale = np.lcm(*seeds)
     return first.correct.sum(axis=0) * (scale // seeds[0]) - second.correct.sum(axis=0) * (scale // seeds[1])

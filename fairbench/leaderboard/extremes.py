@@ -19,6 +19,7 @@ from fairbench.leaderboard.intervals import wilson_interval
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
+Ends = tuple[Floats | float, Floats | float]
 _BISECTIONS = 30
 _TINY = 1e-12
 _DRAWS = 1000
@@ -57,18 +58,30 @@ def highest_interval(correct: ArrayLike, total: ArrayLike, *, level: float = 0.9
 
 
 def spread_interval(correct: ArrayLike, total: ArrayLike, *, level: float = 0.95) -> tuple[Floats, Floats]:
-    """An interval for the highest minus the lowest of K accuracies; otherwise as :func:`lowest_interval`.
-
-    Source: Zou & Donner, Construction of confidence limits about effect measures, Statistics in Medicine 2008: the
-    ends of a difference from those of its parts.
-    """
+    """An interval for the highest minus the lowest of K accuracies; otherwise as :func:`lowest_interval`."""
     hits, seen = _counts(correct, total)
     top, bottom = (hits / seen).max(axis=-1), (hits / seen).min(axis=-1)
-    low_top, high_top = highest_interval(hits, seen, level=level)
-    low_bottom, high_bottom = lowest_interval(hits, seen, level=level)
-    below = np.hypot(top - low_top, high_bottom - bottom)
-    above = np.hypot(high_top - top, bottom - low_bottom)
-    return np.maximum(0.0, top - bottom - below), np.minimum(1.0, top - bottom + above)
+    tops, bottoms = (interval(hits, seen, level=level) for interval in (highest_interval, lowest_interval))
+    low, high = ends_of_difference(top, tops, bottom, bottoms)
+    return np.maximum(0.0, low), np.minimum(1.0, high)
+
+
+def ends_of_difference(
+    first: Floats | float, first_ends: Ends, second: Floats | float, second_ends: Ends
+) -> tuple[Floats, Floats]:
+    """The ends of an interval for a difference, from those of its parts.
+
+    Args:
+        first: the estimate from which is taken,
+        first_ends: and its lower and upper ends.
+        second: the estimate that is taken away,
+        second_ends: and its ends.
+
+    Source: Zou & Donner, Construction of confidence limits about effect measures, Statistics in Medicine 2008.
+    """
+    below = np.hypot(first - first_ends[0], second_ends[1] - second)
+    above = np.hypot(first_ends[1] - first, second - second_ends[0])
+    return first - second - below, first - second + above
 
 
 def lowest_mean_interval(correct: ArrayLike, total: ArrayLike, count: int, *, level: float = 0.95) -> Interval:

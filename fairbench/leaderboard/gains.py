@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from fairbench.leaderboard.comparison import paired_differences, weakest_by_seed, weakest_count
-from fairbench.leaderboard.extremes import lowest_mean_interval
+from fairbench.leaderboard.comparison import check_same_images, paired_differences, weakest_by_seed, weakest_count
+from fairbench.leaderboard.extremes import ends_of_difference, lowest_mean_interval
 from fairbench.leaderboard.outcomes import Outcomes
 
 
@@ -50,8 +50,6 @@ def weakest_gain(first: Outcomes, second: Outcomes, *, level: float = 0.95) -> G
     The two may have different weakest classes, so the ends come from those of both parts, which is wider than need be
     where both are right and wrong on the same images.
 
-    Source: Zou & Donner, Construction of confidence limits about effect measures, Statistics in Medicine 2008.
-
     Args:
         first: outcomes of one method.
         second: of another, on the same images.
@@ -60,13 +58,10 @@ def weakest_gain(first: Outcomes, second: Outcomes, *, level: float = 0.95) -> G
     Raises:
         ValueError: if the two saw different images.
     """
-    paired_differences(first, second)
+    check_same_images(first, second)
     (ours, our_low, our_high), (theirs, their_low, their_high) = (_weakest(one, level) for one in (first, second))
-    return Gain(
-        value=ours - theirs,
-        low=max(-1.0, ours - theirs - float(np.hypot(ours - our_low, their_high - theirs))),
-        high=min(1.0, ours - theirs + float(np.hypot(our_high - ours, theirs - their_low))),
-    )
+    low, high = ends_of_difference(ours, (our_low, our_high), theirs, (their_low, their_high))
+    return Gain(value=ours - theirs, low=max(-1.0, float(low)), high=min(1.0, float(high)))
 
 
 def _weakest(outcomes: Outcomes, level: float) -> tuple[float, float, float]:
