@@ -49,6 +49,15 @@ def write_predictions(path: Path, predictions: Predictions, *, compressed: bool 
     write_arrays(path, arrays, compressed=compressed)
 
 
+def pack_predictions(source: Path, target: Path) -> None:
+    """Copy a file of answers to where it is kept, compressed.
+
+    Raises:
+        UsageError: if it is missing or damaged, or the copy cannot be written.
+    """
+    write_predictions(target, read_predictions(source), compressed=True)
+
+
 def read_predictions(path: Path) -> Predictions:
     """The answers in a file.
 

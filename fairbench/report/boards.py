@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairbench.errors import UsageError
-from fairbench.evaluation.predictions import PREDICTIONS_NAME, read_predictions, write_predictions
+from fairbench.evaluation.predictions import PREDICTIONS_NAME, pack_predictions
 from fairbench.evaluation.records import RECORD_NAME
 from fairbench.files import cannot_write, read_json, replacing, write_text
 from fairbench.leaderboard.records import RECORDS_FOLDER, Run, load_runs
@@ -75,7 +75,7 @@ def _copy(source: Path, folder: Path) -> None:
             elif name == RECORD_NAME:
                 write_text(folder / name, _in_lines(read_json(source / name, cure="restore it")))
             elif name == PREDICTIONS_NAME:
-                write_predictions(folder / name, read_predictions(source / name), compressed=True)
+                pack_predictions(source / name, folder / name)
             else:
                 with replacing(folder / name) as temporary:
                     shutil.copyfile(source / name, temporary)

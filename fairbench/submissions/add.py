@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from fairbench.errors import UsageError, WorkError
-from fairbench.evaluation.predictions import read_predictions, write_predictions
+from fairbench.evaluation.predictions import pack_predictions
 from fairbench.files import cannot_write, write_json
 from fairbench.leaderboard.records import RECORDS_FOLDER
 from fairbench.protocol.record import Record
@@ -82,7 +82,7 @@ def _copy(source: Path, folder: Path, verdict: Verdict) -> None:
         partial.mkdir(parents=True)
         for name in KEPT:
             if name == PREDICTIONS_NAME:
-                write_predictions(partial / name, read_predictions(source / name), compressed=True)
+                pack_predictions(source / name, partial / name)
             else:
                 shutil.copyfile(source / name, partial / name)
         write_json(partial / VERDICT_NAME, verdict.model_dump(mode="json"))
