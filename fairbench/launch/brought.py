@@ -36,10 +36,11 @@ def how_to_get_base(name: str, track: Track, *, option: str) -> str:
     source = track.sources.get(name)
     published = f"the published one is {source.where}: " if source else ""
     place = _base_folder(track) / f"{name}.safetensors"
-    train = ", or let it be trained first with --train-bases" if track.trains_base(name) else ""
+    give = f"give a checkpoint as {option}"
+    rest = f", {give}, or let it be trained first with --train-bases" if track.trains_base(name) else f", or {give}"
     return (
-        f"base {name} of track {track.name} does not ship with the package; {published}put a file at {place} (or .pt), "
-        f"give a checkpoint as {option}{train}"
+        f"base {name} of track {track.name} does not ship with the package; {published}put a file at {place} "
+        f"(or .pt){rest}"
     )
 
 
