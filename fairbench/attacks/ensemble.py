@@ -75,7 +75,7 @@ def attack(call: Call, model: Logits, x: Tensor, y: Tensor, indices: Tensor | No
             logits = crew.lead.verdict_logits(x)
             check_answer(logits, len(x), int(y.max()))
             predicted = logits.argmax(dim=1)
-            outcome = Outcome(x.clone(), predicted == y, torch.zeros_like(y, dtype=torch.bool), x.clone())
+            outcome = Outcome.before(x, predicted == y)
             images = _images(x, y, logits, indices, doubt=DOUBT if prepared.exact else 0.0)
             log = _all_members(call, crews, outcome, images)
             broken = ((predicted == y) & ~outcome.robust).nonzero().squeeze(1)
@@ -164,10 +164,12 @@ def _search(search: Search[Any], crew: Crew, outcome: Outcome, images: Images, b
     def attack_group(network: Network, rows: Tensor) -> None:
         run(search, crew, network, outcome, in_batches(images, rows, network.shapes, targets=search.targets))
 
+    outcome.begin_search()
     shares = len(crew.networks)
     in_flight = -(-batch_size // crew.lead.micro_batch) * crew.lead.micro_batch
-    everything = torch.arange(len(images.row), device=images.row.device)
-    crew.each(attack_group, in_groups(everything, max(in_flight // shares // search.targets, 1), shares))
+    everything = torch.arange(len(images.row) * search.targets, device=images.row.device)
+    most = max(in_flight // shares // search.targets, 1) * search.targets
+    crew.each(attack_group, in_groups(everything, most, shares))
 
 
 def _farthest(x_adv: Tensor, x: Tensor, eps: float, norm: Norm) -> float:

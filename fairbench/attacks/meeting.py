@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from fairbench.attacks.ascent import Logits
 from fairbench.attacks.checks import inspect
 from fairbench.attacks.crew import Crew
-from fairbench.attacks.network import Network
+from fairbench.attacks.network import Network, choose_micro_batch
 from fairbench.attacks.prepare import search_network
 from fairbench.attacks.search_copy import Precision, SearchCopy
 from fairbench.attacks.shapes import exact_shapes, search_sizes, verdict_sizes
@@ -66,17 +66,23 @@ def prepare_search(model: Logits, x: Tensor, *, precision: Precision, micro_batc
     sample = _repeated(x, micro_batch)
     with torch.no_grad():
         check_answer(model(sample), micro_batch, 0)
+    verdict_shapes = exact_shapes(lambda parts: _verdicts(model, parts), _noise(sample), verdict_sizes(micro_batch))
+    prepared = _prepared(model, sample, precision, verdict_shapes)
+    if precision == "float32" or not isinstance(prepared.searches[0], SearchCopy):
+        return prepared
+    # What does not round costs more, and has few images to ask about.
+    few = min(micro_batch, choose_micro_batch(model, x[:1], "float32"))
+    return replace(prepared, exact=_prepared(model, sample[:few], "float32", verdict_shapes))
+
+
+def _prepared(model: Logits, sample: Tensor, precision: Precision, verdict_shapes: tuple[int, ...]) -> Prepared:
     search, notes = search_network(model, precision, sample)
     searches = _one_for_each_thread(search, sample) if isinstance(search, SearchCopy) else (search,)
-    # Noise, always the same: which sizes are exact must not depend on the images of a call.
-    noise = torch.rand(sample.shape, generator=torch.Generator().manual_seed(0)).to(sample)
-    whole = (micro_batch,)
-    with Prepared(searches, precision, whole, whole).crew(model) as crew:
-        shapes = exact_shapes(lambda parts: crew.each(_search_answers, parts), noise, search_sizes(micro_batch))
-    verdict_shapes = exact_shapes(lambda parts: _verdicts(model, parts), noise, verdict_sizes(micro_batch))
-    rounds = precision == "bfloat16" and isinstance(search, SearchCopy)
-    exact = prepare_search(model, x, precision="float32", micro_batch=micro_batch) if rounds else None
-    return Prepared(searches, precision, shapes, verdict_shapes, tuple(notes), exact)
+    with Prepared(searches, precision, (len(sample),), verdict_shapes).crew(model) as crew:
+        shapes = exact_shapes(
+            lambda parts: crew.each(_search_answers, parts), _noise(sample), search_sizes(len(sample))
+        )
+    return Prepared(searches, precision, shapes, verdict_shapes, tuple(notes))
 
 
 def meet(model: Logits, x: Tensor, prepared: Prepared) -> dict[str, Any]:
@@ -89,7 +95,7 @@ def meet(model: Logits, x: Tensor, prepared: Prepared) -> dict[str, Any]:
     """
     micro_batch = prepared.shapes[-1]
     return {
-        **inspect(model, _repeated(x, micro_batch)),
+        **inspect(model, x[:micro_batch]),
         "micro_batch": micro_batch,
         "shapes": list(prepared.shapes),
         "search_precision": prepared.precision,
@@ -97,6 +103,11 @@ def meet(model: Logits, x: Tensor, prepared: Prepared) -> dict[str, Any]:
         "workers": len(prepared.searches),
         "notes": list(prepared.notes),
     }
+
+
+def _noise(like: Tensor) -> Tensor:
+    # Always the same: which sizes are exact must not depend on the images of a call.
+    return torch.rand(like.shape, generator=torch.Generator().manual_seed(0)).to(like)
 
 
 def _repeated(x: Tensor, count: int) -> Tensor:

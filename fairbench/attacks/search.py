@@ -47,16 +47,33 @@ class Search(Protocol[State]):
         ...
 
 
+NEVER = torch.iinfo(torch.int64).max
+"""the moment of an image that is not broken."""
+
+
 @dataclass
 class Outcome:
     """What is known of all images of a call; searches write here as they break them."""
 
     x_adv: Tensor
     robust: Tensor
+    moment: Tensor
+    """(N,) int64, when the last search broke an image: its iteration times the number of targets, plus the target.
+    Replaced and never written to, so that threads may look at any time."""
     doubtful: Tensor
     """(N,) bool: the last search came so near that one that does not round may break the image."""
     stopped: Tensor
     """(N, C, H, W), where the last search that has such a point stopped."""
+
+    @classmethod
+    def before(cls, x: Tensor, robust: Tensor) -> Outcome:
+        """Nothing was searched yet: x (N, C, H, W) are the images, robust (N,) bool the right answers."""
+        never = torch.full(robust.shape, NEVER, device=robust.device)
+        return cls(x.clone(), robust, never, torch.zeros_like(robust), x.clone())
+
+    def begin_search(self) -> None:
+        """Forget when the search before broke its images."""
+        self.moment = torch.full_like(self.moment, NEVER)
 
 
 @dataclass
@@ -74,14 +91,16 @@ class _Found(NamedTuple):
     """(n,) of their images."""
     row: Tensor
     """(n,) positions of these in the outcome."""
+    moment: Tensor
+    """(n,) when they were found, as :attr:`Outcome.moment`."""
 
 
 def in_groups(rows: Tensor, most: int, shares: int) -> list[Tensor]:
     """Groups that are searched side by side, so that all threads end at about the same time.
 
     Args:
-        rows: (B,) int64, images.
-        most: images of a group.
+        rows: (B,) int64, whatever is searched.
+        most: of them in a group.
         shares: so many threads take one group after the other.
 
     Returns:
@@ -97,24 +116,25 @@ def in_batches(images: Images, rows: Tensor, shapes: tuple[int, ...], *, targets
 
     Args:
         images: all of them.
-        rows: (B,) int64, which ones; B above 0.
+        rows: (B,) int64, B above 0: image times ``targets`` plus target. The targets of an image may lie in several
+            groups.
         shapes: sizes that a pass may have.
-        targets: an image is there so often, in a row, with targets of falling rank.
+        targets: how many an image has.
     """
-    count = len(rows) * targets
+    count = len(rows)
     sizes = sizes_for(count, shapes)
-    repeated = rows.repeat_interleave(targets)
-    padded = take(images, torch.cat([repeated, rows[-1:].expand(sum(sizes) - count)]))
-    padded.target[:count] = torch.arange(targets, device=rows.device).repeat(len(rows))
+    filled = torch.cat([rows, rows[-1:].expand(sum(sizes) - count)])
+    padded = take(images, filled // targets)
+    padded.target.copy_(filled % targets)
     padded.alive[count:] = False
     return regroup([padded], torch.arange(len(padded.row), device=rows.device), sizes)
 
 
 def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, batches: list[Images]) -> None:
-    """Run a search on a group of images until all are broken or its iterations are over.
+    """Run a search on a group of rows until all their images are broken or its iterations are over.
 
-    All rows of an image advance together, and the first one that breaks it, in case of a tie the one of the likeliest
-    target, is its adversarial example.
+    Of the rows of an image the one that breaks it in the earliest iteration, in case of a tie the one of the likeliest
+    target, gives its adversarial example, whichever thread comes first.
 
     Args:
         search: the attack.
@@ -124,21 +144,27 @@ def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, b
         batches: of the group, as :func:`in_batches` makes them.
     """
     parts = [_Part(images, search.begin(images)) for images in batches]
+    seen = None
     for first in range(0, search.iterations, search.stretch):
         crew.go_on()
         stretch = range(first, min(first + search.stretch, search.iterations))
-        finds = [
-            [_found(part.images, *search.advance(network, part.images, part.state, at)) for at in stretch]
-            for part in parts
-        ]
-        if _judge([found for moment in zip(*finds, strict=True) for found in moment], crew, outcome):
+        finds = []
+        for part in parts:
+            for at in stretch:
+                points, fools = search.advance(network, part.images, part.state, at)
+                finds.append(_found(part.images, points, fools, at * search.targets))
+        _judge(finds, crew, outcome)
+        if outcome.moment is not seen:
+            seen = outcome.moment
             for part in parts:
-                part.images.alive &= outcome.robust[part.images.row]
+                # What another thread found later than this row may still find something does not end it.
+                part.images.alive &= seen[part.images.row] > stretch.stop * search.targets + part.images.target
             parts = _without_broken(parts, network.shapes)
             if not parts:
                 return
     last = [(part.images, search.last_points(part.images, part.state)) for part in parts]
-    _judge([_found(images, points, images.alive) for images, points in last if points is not None], crew, outcome)
+    end = search.iterations * search.targets
+    _judge([_found(images, points, images.alive, end) for images, points in last if points is not None], crew, outcome)
     for part, (images, points) in zip(parts, last, strict=True):
         doubt = search.in_doubt(images, part.state)
         if doubt is not None:
@@ -147,32 +173,31 @@ def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, b
             outcome.stopped[images.row[images.alive]] = points[images.alive]
 
 
-def _found(images: Images, points: Tensor, fools: Tensor) -> _Found | None:
+def _found(images: Images, points: Tensor, fools: Tensor, moment: int) -> _Found | None:
     rows = (fools & images.alive).nonzero().squeeze(1)
-    return _Found(points[rows], images.y[rows], images.row[rows]) if len(rows) else None
+    if not len(rows):
+        return None
+    return _Found(points[rows], images.y[rows], images.row[rows], moment + images.target[rows])
 
 
-def _judge(finds: list[_Found | None], crew: Crew, outcome: Outcome) -> bool:
-    """Whether an image was broken; of several points that break it the first one counts."""
+def _judge(finds: list[_Found | None], crew: Crew, outcome: Outcome) -> None:
+    """Write down the images that are broken; of several points that break one the first one counts."""
     found = [found for found in finds if found is not None]
-    if not found:
-        return False
-    candidates = _Found(*(torch.cat(parts) for parts in zip(*found, strict=True)))
-    return crew.by_caller(lambda: _broken(candidates, crew.lead, outcome))
+    if found:
+        candidates = _Found(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+        crew.by_caller(lambda: _write_broken(candidates, crew.lead, outcome))
 
 
-def _broken(found: _Found, network: Network, outcome: Outcome) -> bool:
-    candidates, labels, row = found
-    broken = (network.verdict(candidates) != labels).nonzero().squeeze(1)
+def _write_broken(found: _Found, network: Network, outcome: Outcome) -> None:
+    broken = (network.verdict(found.points) != found.labels).nonzero().squeeze(1)
     if not len(broken):
-        return False
-    nobody = len(candidates)
-    first = torch.full(outcome.robust.shape, nobody, device=broken.device)
-    first.scatter_reduce_(0, row[broken], broken, "amin")
-    hit = (first < nobody).nonzero().squeeze(1)
-    outcome.x_adv[hit] = candidates[first[hit]]
-    outcome.robust[hit] = False
-    return True
+        return
+    points, _, row, moment = (tensor[broken] for tensor in found)
+    earliest = outcome.moment.scatter_reduce(0, row, moment, "amin")
+    first = (moment == earliest[row]).nonzero().squeeze(1)
+    outcome.x_adv[row[first]] = points[first]
+    outcome.robust[row[first]] = False
+    outcome.moment = earliest
 
 
 def _without_broken(parts: list[_Part[State]], shapes: tuple[int, ...]) -> list[_Part[State]]:

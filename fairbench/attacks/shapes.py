@@ -45,12 +45,13 @@ def exact_shapes(compute: Callable[[list[Tensor]], list[Answers]], sample: Tenso
     Returns:
         sizes in rising order; the last one is M. M alone where the network draws random numbers.
     """
-    # The last rows, so that a row is also compared at another place of the batch.
-    whole, again, *parts = compute([sample, sample, *(sample[-size:] for size in sizes)])
-    if not _same(again, whole):
-        return (len(sample),)
-    exact = [size for size, part in zip(sizes, parts, strict=True) if _same(part, [answer[-size:] for answer in whole])]
-    return (*exact, len(sample))
+    # The largest first, so that threads that share them end together. The last rows, so that a row is also compared at
+    # another place of the batch.
+    falling = sorted(sizes, reverse=True)
+    whole, *parts = compute([sample, *(sample[-size:] for size in falling)])
+    answers = zip(falling, parts, strict=True)
+    exact = [size for size, part in answers if _same(part, [answer[-size:] for answer in whole])]
+    return (*exact[::-1], len(sample))
 
 
 def sizes_for(rows: int, shapes: tuple[int, ...]) -> list[int]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fairbench.attacks import autoattack, prepare_search
+from fairbench.attacks import autoattack, ensemble, prepare_search
 from fairbench.attacks.crew import Crew
 from fairbench.attacks.network import Network
 from fairbench.attacks.square_search import SquareLinf
@@ -108,6 +108,24 @@ def test_two_threads_find_what_one_finds(digits, two_cores):
     assert (one.checks["workers"], two.checks["workers"]) == (1, 2)
     assert torch.equal(one.x_adv, two.x_adv)
     assert torch.equal(one.robust, two.robust)
+
+
+@pytest.mark.parametrize("member", ["apgd-t", "fab-t"])
+@pytest.mark.parametrize("size", [4, 30])
+def test_an_image_whose_targets_lie_in_several_groups_finds_the_same(digits, monkeypatch, two_cores, member, size):
+    def attack():
+        x, y = digits.x[:24], digits.y[:24]
+        return autoattack(digits.network, x, y, eps=digits.eps, attacks=[member], micro_batch=32)
+
+    whole = attack()
+    # The last groups go first, so that late finds come before early ones.
+    monkeypatch.setattr(
+        ensemble, "in_groups", lambda rows, most, shares: list(rows.split(size))[::-1] if len(rows) else []
+    )
+    parted = attack()
+    assert 0 < whole.robust.sum() < whole.log[member]["attacked"]
+    assert torch.equal(whole.robust, parted.robust)
+    assert torch.equal(whole.x_adv, parted.x_adv)
 
 
 def test_how_many_queries_lie_between_two_verdicts_changes_nothing(digits, monkeypatch):
