@@ -10,7 +10,7 @@ import torch
 
 from fairbench.launch.done import is_trained, recorded_conditions
 from fairbench.launch.grid import Job
-from fairbench.launch.probe import Cost, probe
+from fairbench.launch.probe import Cost, Prober
 from fairbench.launch.run import LoadData
 from fairbench.progress import Progress
 
@@ -79,10 +79,11 @@ def plan_grid(jobs: Sequence[Job], workers: int, measure: Measure) -> GridPlan:
 
 def prober(load: LoadData, device: torch.device, progress: Progress) -> Measure:
     """Measures a job by a few batches of it."""
+    made = Prober(device, progress)
 
     def measure(job: Job) -> Cost:
         progress.say(f"measuring {job.cell.track.name}: {job.cell.written}")
-        return probe(job.cell, load(job.cell.track.dataset), device, progress)
+        return made.probe(job.cell, load(job.cell.track.dataset))
 
     return measure
 

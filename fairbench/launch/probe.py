@@ -19,7 +19,7 @@ from fairbench.launch.bases import find_start, is_shipped
 from fairbench.launch.cells import Cell
 from fairbench.launch.work import CellWork
 from fairbench.models import load_weights
-from fairbench.progress import Progress, Silent
+from fairbench.progress import Bar, Progress, Silent
 from fairbench.protocol.conditions import CHEAP_CONDITIONS
 
 _FEW_STEPS, _MORE_STEPS = 2, 10
@@ -78,54 +78,82 @@ class Cost:
         return dataclasses.replace(self, **kept, **missing)
 
 
-def probe(cell: Cell, dataset: Dataset, device: torch.device, progress: Progress | None = None) -> Cost:
-    """Measure a little of a cell.
+@dataclass(frozen=True)
+class _BatteryCost:
+    """Seconds of each condition, measured on a few images and scaled to all."""
+
+    conditions: dict[str, float]
+    note: str
+
+
+class Prober:
+    """Measures a little of cells; a battery that many of them share is measured once.
 
     Args:
-        cell: what would run.
-        dataset: its data.
-        device: where it would run.
+        device: where they would run.
         progress: where to report.
-
-    Returns:
-        The estimate; training steps are measured as they are, validation and attacks in proportion to the images.
-
-    Raises:
-        UsageError: if the cell's weights do not fit.
     """
-    with (progress or Silent()).bar("probe", 4) as bar, tempfile.TemporaryDirectory() as folder:
-        work = CellWork(cell, dataset, device, Silent())
-        held_out_share = _held_out_share(dataset)
+
+    def __init__(self, device: torch.device, progress: Progress | None = None) -> None:
+        self._device, self._progress = device, progress or Silent()
+        self._batteries: dict[tuple[object, ...], _BatteryCost] = {}
+
+    def probe(self, cell: Cell, dataset: Dataset) -> Cost:
+        """Measure a little of a cell.
+
+        Args:
+            cell: what would run.
+            dataset: its data.
+
+        Returns:
+            The estimate; training steps are measured as they are, validation and attacks in proportion to the images.
+
+        Raises:
+            UsageError: if the cell's weights do not fit.
+        """
+        work = CellWork(cell, dataset, self._device, Silent())
+        with self._progress.bar("probe", 4) as bar:
+            start, epoch = _training(work, bar) if cell.composition is not None else (0.0, 0.0)
+            battery = self._battery(work)
+            bar.advance(1 if cell.composition is not None else 4)
+        cheap = (name for name in CHEAP_CONDITIONS if name in battery.conditions and cell.composition is not None)
+        return Cost(
+            start=start,
+            epoch=epoch,
+            epochs=cell.track.schedule.epochs if cell.composition is not None else 0,
+            conditions=battery.conditions,
+            last={name: battery.conditions[name] for name in cheap},
+            weights_bytes=2 * sum(tensor.nbytes for tensor in work.network().state_dict().values()),
+            answers_bytes=len(dataset.test),
+            note=battery.note,
+        )
+
+    def _battery(self, work: CellWork) -> _BatteryCost:
+        cell, track = work.cell, work.cell.track
+        asked = track.name, track.dataset, track.architecture, track.epsilon, track.battery.model_dump_json()
+        key = (*asked, tuple(cell.conditions), cell.start.path)
+        if key not in self._batteries:
+            self._batteries[key] = _battery_cost(work)
+        return self._batteries[key]
+
+
+def _training(work: CellWork, bar: Bar) -> tuple[float, float]:
+    """Seconds until the first step, and of an epoch."""
+    held_out_share = _held_out_share(work.dataset)
+    with tempfile.TemporaryDirectory() as folder:
         training = _Training(work, Path(folder), held_out_share)
-        if cell.composition is None:
-            start = step = overhead = 0.0
-            bar.advance(3)
-        else:
-            # The first call warms up what is built once in a process, and is not counted.
-            training.seconds(epochs=1, steps=_FEW_STEPS)
-            few = training.seconds(epochs=1, steps=_FEW_STEPS)
-            bar.advance()
-            more = training.seconds(epochs=1, steps=_MORE_STEPS)
-            bar.advance()
-            twice = training.seconds(epochs=2, steps=_FEW_STEPS)
-            bar.advance()
-            step = max(0.0, (more - few) / (_MORE_STEPS - _FEW_STEPS))
-            overhead = max(0.0, twice - few - _FEW_STEPS * step)
-            start = max(0.0, few - overhead - _FEW_STEPS * step)
-        conditions, note = _conditions(work)
+        # The first call warms up what is built once in a process, and is not counted.
+        training.seconds(epochs=1, steps=_FEW_STEPS)
+        few = training.seconds(epochs=1, steps=_FEW_STEPS)
         bar.advance()
-    epoch = step * _steps_per_epoch(cell, dataset) + overhead / held_out_share
-    cheap = {name: conditions[name] for name in CHEAP_CONDITIONS if name in conditions} if cell.composition else {}
-    return Cost(
-        start=start,
-        epoch=epoch,
-        epochs=cell.track.schedule.epochs if cell.composition else 0,
-        conditions=conditions,
-        last=cheap,
-        weights_bytes=2 * sum(tensor.nbytes for tensor in work.network().state_dict().values()),
-        answers_bytes=len(dataset.test),
-        note=note,
-    )
+        more = training.seconds(epochs=1, steps=_MORE_STEPS)
+        bar.advance()
+        twice = training.seconds(epochs=2, steps=_FEW_STEPS)
+        bar.advance()
+    step = max(0.0, (more - few) / (_MORE_STEPS - _FEW_STEPS))
+    overhead = max(0.0, twice - few - _FEW_STEPS * step)
+    start = max(0.0, few - overhead - _FEW_STEPS * step)
+    return start, step * _steps_per_epoch(work.cell, work.dataset) + overhead / held_out_share
 
 
 @dataclass(frozen=True)
@@ -169,8 +197,7 @@ def _steps_per_epoch(cell: Cell, dataset: Dataset) -> int:
     return min(steps, schedule.steps_per_epoch or steps)
 
 
-def _conditions(work: CellWork) -> tuple[dict[str, float], str]:
-    """Seconds of each condition, measured on a few images and scaled to all."""
+def _battery_cost(work: CellWork) -> _BatteryCost:
     cell, dataset = work.cell, work.dataset
     network, note = _robust_network(work)
     test, battery = dataset.test, cell.track.battery
@@ -184,9 +211,9 @@ def _conditions(work: CellWork) -> tuple[dict[str, float], str]:
         num_classes=dataset.num_classes,
         **battery.model_copy(update={"subset": None}).settings,
         device=work.device,
-    )
-    images = {name: (battery.subset or len(test)) if sees_subset(name) else len(test) for name in measured.conditions}
-    return {name: images[name] / count * each.seconds for name, each in measured.conditions.items()}, note
+    ).conditions
+    images = {name: (battery.subset or len(test)) if sees_subset(name) else len(test) for name in measured}
+    return _BatteryCost({name: images[name] / count * each.seconds for name, each in measured.items()}, note)
 
 
 def _robust_network(work: CellWork) -> tuple[nn.Module, str]:

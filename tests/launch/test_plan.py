@@ -4,9 +4,10 @@ import torch
 from grids import hide_bases, quick_cells
 
 from fairbench.data import load_dataset
+from fairbench.launch import probe
 from fairbench.launch.grid import jobs_of
 from fairbench.launch.plan import plan_grid
-from fairbench.launch.probe import Cost, probe
+from fairbench.launch.probe import Cost, Prober
 
 
 def cost(seconds: float, **changes) -> Cost:
@@ -52,7 +53,7 @@ def test_a_cost_is_the_sum_of_its_parts():
 
 def test_a_probe_measures_every_part_and_leaves_nothing(tmp_path):
     (cell,) = quick_cells(tmp_path, "trades", overrides={"conditions": "[clean, pgd20]", "epochs": "7"})
-    found = probe(cell, load_dataset("digits"), torch.device("cpu"))
+    found = Prober(torch.device("cpu")).probe(cell, load_dataset("digits"))
     assert found.epochs == 7
     assert found.epoch > 0
     assert set(found.conditions) == {"clean", "pgd20"}
@@ -63,6 +64,27 @@ def test_a_probe_measures_every_part_and_leaves_nothing(tmp_path):
 
 def test_a_base_as_it_is_needs_no_training(tmp_path):
     (cell,) = quick_cells(tmp_path, "base:pgd_at")
-    found = probe(cell, load_dataset("digits"), torch.device("cpu"))
+    found = Prober(torch.device("cpu")).probe(cell, load_dataset("digits"))
     assert (found.training, found.last) == (0.0, {})
     assert found.evaluation > 0
+
+
+def test_a_battery_that_cells_share_is_measured_once(tmp_path, monkeypatch):
+    asked = []
+
+    def counted(*args, **kwargs):
+        asked.append(kwargs["attacks"])
+        return evaluate(*args, **kwargs)
+
+    evaluate = probe.evaluate
+    monkeypatch.setattr(probe, "evaluate", counted)
+    prober, data = Prober(torch.device("cpu")), load_dataset("digits")
+    first, second = (
+        prober.probe(cell, data)
+        for name in ("trades", "pgd_at")
+        for cell in quick_cells(tmp_path, name, overrides={"conditions": "[clean, fgsm]"})
+    )
+    assert first.conditions == second.conditions
+    (other,) = quick_cells(tmp_path, "pgd_at", overrides={"conditions": "[clean, fgsm, pgd20]"})
+    assert set(prober.probe(other, data).conditions) == {"clean", "fgsm", "pgd20"}
+    assert len(asked) == 2
