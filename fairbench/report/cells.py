@@ -50,14 +50,7 @@ def metric_cell(entry: Entry, condition: str, metric: str, *, last: bool = False
     summary = summarise(entry, condition, metric, last=last, quick=quick)
     if summary is None:
         return missing_cell(why_missing(entry, condition, last=last))
-    return Cell(
-        text=percent(summary.value),
-        value=summary.value,
-        deviation=_deviation(summary),
-        interval=percent_range(summary.interval) if summary.interval else "",
-        label=usual(summary.classes),
-        title=summary_title(summary),
-    )
+    return _cell_of(summary)
 
 
 def corruption_cell(entry: Entry, metric: str, shared: set[CorruptionCell]) -> Cell:
@@ -76,14 +69,7 @@ def score_cell(entry: Entry, condition: str) -> Cell:
     summary = highest_false_positive_score(entry, condition)
     if summary is None:
         return missing_cell(why_no_false_positive_score(entry, condition))
-    return Cell(
-        text=percent(summary.value),
-        value=summary.value,
-        deviation=_deviation(summary),
-        interval=percent_range(summary.interval) if summary.interval else "",
-        label=usual(summary.classes),
-        title=summary_title(summary),
-    )
+    return _cell_of(summary)
 
 
 def training_seconds(entry: Entry) -> float | None:
@@ -100,6 +86,17 @@ def time_cell(entry: Entry) -> Cell:
         return missing_cell("not trained further" if is_base else "trained elsewhere")
     device = listed(record.environment.device for record in entry.records)
     return Cell(text=duration(seconds), value=seconds, title=f"{seconds:.1f} s per seed on {device}")
+
+
+def _cell_of(summary: Summary) -> Cell:
+    return Cell(
+        text=percent(summary.value),
+        value=summary.value,
+        deviation=_deviation(summary),
+        interval=percent_range(summary.interval) if summary.interval else "",
+        label=usual(summary.classes),
+        title=summary_title(summary),
+    )
 
 
 def _deviation(summary: Summary) -> str:
