@@ -157,7 +157,7 @@ def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, b
         if outcome.moment is not seen:
             seen = outcome.moment
             for part in parts:
-                # What another thread found later than this row may still find something does not end it.
+                # What another thread found does not end a row that may still find something earlier.
                 part.images.alive &= seen[part.images.row] > stretch.stop * search.targets + part.images.target
             parts = _without_broken(parts, network.shapes)
             if not parts:
