@@ -22,7 +22,7 @@ from fairbench.leaderboard.duel import DuelRow, compare_runs
 from fairbench.leaderboard.gains import Gain
 from fairbench.leaderboard.ranking import Entry, group_of, rank, ranking_key
 from fairbench.leaderboard.records import RECORDS_FOLDER, Run, load_runs
-from fairbench.protocol.corruptions import FAMILY
+from fairbench.protocol.corruptions import FAMILY, is_corruption
 from fairbench.protocol.record import Record
 
 
@@ -51,11 +51,16 @@ CLAIMS = (
     Claim(
         title="FAIR-TAT carries over to attacks and corruptions that training has not seen",
         pairs=(("fair_tat", "pgd_at"), ("fair_tat", "trades")),
-        conditions=("clean", "pgd20", "aa", "square", FAMILY),
+        conditions=("clean", "pgd20", "aa", "square", f"{FAMILY}.fairtat18"),
     ),
     Claim(
         title="Temperatures by class, in ABSLD",
         pairs=(("absld", "rslad"), ("fair_rslad", "rslad"), ("absld", "fair_rslad")),
+    ),
+    Claim(
+        title="Other fixes, against PGD-AT",
+        pairs=tuple((name, "pgd_at") for name in ("wat", "dafa", "cfa", "fairly_at", "spectral", "head_norm", "trix")),
+        conditions=("aa",),
     ),
     Claim(
         title="FAAL's maximisation: the paper's class means, and the sums over samples of the public code",
@@ -97,8 +102,8 @@ def lines_of_claim(claim: Claim, rows: Mapping[str, Sequence[Run]]) -> Iterator[
         yield f"  {first} less {second} ({seeds})"
         duel = {row.condition: row for row in compare_runs(rows[first], rows[second], conditions=claim.conditions).rows}
         for name in claim.conditions:
-            if name == FAMILY:
-                yield from _corruption_lines(rows[first], rows[second])
+            if is_corruption(name):
+                yield from _corruption_lines(name, rows[first], rows[second])
             elif name in duel:
                 yield _difference(duel[name])
 
@@ -116,9 +121,9 @@ def _points(gain: Gain) -> str:
     return f"{100 * gain.value:+5.1f} [{100 * gain.low:+5.1f}, {100 * gain.high:+5.1f}]"
 
 
-def _corruption_lines(first: Sequence[Run], second: Sequence[Run]) -> Iterator[str]:
-    """Means over the types, seed by seed; there is no paired test of a mean over types."""
-    means = [[corruption_means(run.record.conditions).get(FAMILY) for run in runs] for runs in (first, second)]
+def _corruption_lines(group: str, first: Sequence[Run], second: Sequence[Run]) -> Iterator[str]:
+    """Means over the types of a group, seed by seed; there is no paired test of a mean over types."""
+    means = [[corruption_means(run.record.conditions).get(group) for run in runs] for runs in (first, second)]
     found = [[one for one in side if one is not None] for side in means]
     if all(found):
         texts = [

@@ -13,6 +13,7 @@ import click
 import pytest
 import typer
 
+from benchmarks.findings import findings
 from fairbench.cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +74,16 @@ def test_the_protocol_page_has_every_constant_of_every_track(hooks):
             assert re.search(rf"^\s*-?\s*'?{re.escape(key)}'?:", section, re.MULTILINE), (name, key)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 assert f": {value}" in section, (name, key, value)
+
+
+def test_what_the_findings_quote_is_what_the_boards_say():
+    text = (DOCS / "findings.md").read_text("utf-8")
+    boards = re.findall(r"^python -m benchmarks\.findings (\S+)$", text, re.MULTILINE)
+    said = "\n\n".join("\n".join(line.rstrip() for line in findings(ROOT / board)) for board in boards)
+    quotes = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(quotes) > len(boards) > 0
+    for quote in quotes:
+        assert quote in said + "\n", quote
 
 
 def _flat(values):
