@@ -39,10 +39,23 @@ class Claim:
 CLAIMS = (
     Claim(
         title="Two epochs of FAAL lift the worst class",
-        pairs=(("faal", "base:pgd_at"), ("faal", "pgd_at"), ("faal@trades", "trades"), ("pgd_at", "base:pgd_at")),
+        pairs=(
+            *(("faal", f"base:{name}") for name in ("pgd_at", "n-fgsm")),
+            ("faal", "pgd_at"),
+            ("faal@trades", "trades"),
+            *(("pgd_at", f"base:{name}") for name in ("pgd_at", "n-fgsm")),
+        ),
     ),
     Claim(
         title="FRL needs its long schedule", pairs=(("frl", "base:pgd_at"), ("frl", "faal"), ("frl", "frl, 2 epochs"))
+    ),
+    Claim(
+        title="What longer training alone gives",
+        pairs=(
+            *((f"pgd_at, {epochs} epochs", "pgd_at") for epochs in (5, 10)),
+            *((name, "pgd_at, 5 epochs") for name in ("wat", "trix")),
+            ("frl", "pgd_at, 10 epochs"),
+        ),
     ),
     Claim(
         title="Reweighting against margins, in FRL",
@@ -196,13 +209,16 @@ def findings(board: Path) -> Iterator[str]:
     rows, entries = runs_by_name(runs), rank(run.record for run in runs)
     networks = f"{len(rows)} rows, {len(runs)} networks"
     yield f"{group_of(runs[0].record).track}: {networks}; points, [95 % over images], * more than chance"
-    for claim in CLAIMS:
-        lines = list(lines_of_claim(claim, rows))
-        if lines:
-            yield from ("", claim.title, *lines)
-    yield from ("", "Ranks by the worst class under AutoAttack, those that tests leave open, and ties by letter")
-    yield from lines_of_ties(entries, runs)
-    yield from ("", "One seed against all seeds", *lines_of_seeds(entries))
+    parts = {
+        **{claim.title: lines_of_claim(claim, rows) for claim in CLAIMS},
+        "Ranks by the worst class under AutoAttack, those that tests leave open, and ties by letter": lines_of_ties(
+            entries, runs
+        ),
+        "One seed against all seeds": lines_of_seeds(entries),
+    }
+    for title, part in parts.items():
+        if lines := list(part):
+            yield from ("", title, *lines)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from fairbench.protocol.conditions import CHEAP_CONDITIONS
 _FEW_STEPS, _MORE_STEPS = 2, 10
 _HELD_OUT = 200
 _IMAGES = 128
+_TRAININGS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,17 +113,21 @@ class Prober:
             UsageError: if the cell's weights do not fit.
         """
         work = CellWork(cell, dataset, self._device, Silent())
-        with self._progress.bar("probe", 4) as bar:
-            start, epoch = _training(work, bar) if cell.composition is not None else (0.0, 0.0)
+        start, epoch, epochs = 0.0, 0.0, 0
+        on_last: tuple[str, ...] = ()
+        is_trained = cell.composition is not None
+        with self._progress.bar("probe", 1 + _TRAININGS * is_trained) as bar:
+            if is_trained:
+                start, epoch = _training(work, bar)
+                epochs, on_last = cell.track.schedule.epochs, CHEAP_CONDITIONS
             battery = self._battery(work)
-            bar.advance(1 if cell.composition is not None else 4)
-        cheap = (name for name in CHEAP_CONDITIONS if name in battery.conditions and cell.composition is not None)
+            bar.advance()
         return Cost(
             start=start,
             epoch=epoch,
-            epochs=cell.track.schedule.epochs if cell.composition is not None else 0,
+            epochs=epochs,
             conditions=battery.conditions,
-            last={name: battery.conditions[name] for name in cheap},
+            last={name: seconds for name, seconds in battery.conditions.items() if name in on_last},
             weights_bytes=2 * sum(tensor.nbytes for tensor in work.network().state_dict().values()),
             answers_bytes=len(dataset.test),
             note=battery.note,
