@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from fairbench.leaderboard.ranking import Entry
+from fairbench.leaderboard.ranking import Entry, Group
 from fairbench.leaderboard.summary import condition_names
 from fairbench.report.corruptions import is_single
 from fairbench.report.standings import SELECTIONS
@@ -31,6 +31,16 @@ def page_labels(entries: Sequence[Entry]) -> Labels:
         ("Seeds", _seeds(entries)),
         ("Code", _code(entries)),
     )
+
+
+def group_heading(group: Group) -> str:
+    """What the rows of a group share, so that two groups of a page never read the same."""
+    parts = [f"Start: {group.init}"]
+    if group.teacher:
+        parts.append(f"teacher {group.teacher}")
+    if group.extra_data:
+        parts.append(f"extra data {group.extra_data}")
+    return ", ".join([*parts, f"radius {radius(group.epsilon)}", f"data {group.dataset} {group.fingerprint[:8]}"])
 
 
 def _images(entries: Sequence[Entry]) -> str:

@@ -17,7 +17,7 @@ from fairbench.report.class_views import ClassView, accuracy_views, score_view
 from fairbench.report.figures.canvas import MAX_ROWS, MAX_SERIES
 from fairbench.report.figures.class_heat import class_heat_figure
 from fairbench.report.gallery import Gallery
-from fairbench.report.labels import Labels, page_labels
+from fairbench.report.labels import Labels, group_heading, page_labels
 from fairbench.report.last_epoch import LastEpochTable, last_epoch_table
 from fairbench.report.places import Places
 from fairbench.report.published import Comparison, comparisons
@@ -29,7 +29,6 @@ from fairbench.report.sections import (
     published_sections,
 )
 from fairbench.report.standings import Standings, standings
-from fairbench.report.wording import radius
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +112,7 @@ def _group(
     pages = {key: f"runs/{slug}.html" for key, slug in slugs.items()}
     return GroupView(
         name=name,
-        heading=_heading(group),
+        heading=group_heading(group),
         num_classes=len(group.classes),
         standings=standings(entries, places, pages),
         legend=tuple(entry.record.method for entry in entries[:MAX_SERIES]),
@@ -130,12 +129,3 @@ def _group(
         comparisons=found,
         last_epoch=last_epoch_table(entries),
     )
-
-
-def _heading(group: Group) -> str:
-    parts = [f"Start: {group.init}"]
-    if group.teacher:
-        parts.append(f"teacher {group.teacher}")
-    if group.extra_data:
-        parts.append(f"extra data {group.extra_data}")
-    return ", ".join([*parts, f"radius {radius(group.epsilon)}", f"data {group.dataset} {group.fingerprint[:8]}"])

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hostile_records import HOSTILE
 from scipy.stats import binomtest
-from synthetic import make_record
+from synthetic import make_record, make_values
 
 from fairbench.leaderboard.extremes import lowest_interval
 from fairbench.leaderboard.false_positive_intervals import highest_false_positive_interval
 from fairbench.leaderboard.ranking import rank
+from fairbench.protocol.record import Record
 from fairbench.report.exports import EXPORTS
 from fairbench.report.exports.bibliography import methods_bib
 from fairbench.report.exports.grid import board_of_track
@@ -65,6 +66,16 @@ def test_latex_is_a_booktabs_table_with_every_number(entries):
         expected = [percent(value) for one in blocks for value in (one.average, one.worst)]
         assert [re.sub(r"\\textbf\{|\}", "", cell) for cell in row[1:5]] == expected
         assert len(row) == 6
+
+
+@pytest.mark.parametrize(("write", "mark"), [(results_markdown, "Start: "), (results_latex, r"\caption")])
+def test_tables_that_differ_in_the_teacher_say_so(write, mark):
+    values = make_values("absld", conditions=FEW)
+    taught = [values | {"training": values["training"] | {"config": {"teacher": name}}} for name in ("weak", "strong")]
+    entries = rank([make_record("pgd_at", conditions=FEW), *(Record.model_validate(one) for one in taught)])
+    headings = [line for line in write(board_of_track(entries, Places())).splitlines() if line.startswith(mark)]
+    assert len(set(headings)) == 3
+    assert [sum(f"teacher {name}" in line for line in headings) for name in ("weak", "strong")] == [1, 1]
 
 
 def test_json_has_every_number_at_full_precision(entries):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from fairbench.leaderboard.ranking import Entry
+from fairbench.report.labels import group_heading
 from fairbench.report.places import Places
 from fairbench.report.standings import Row, Standings, standings
 
@@ -15,7 +16,7 @@ from fairbench.report.standings import Row, Standings, standings
 class Grid:
     """One group of comparable rows."""
 
-    start: str
+    heading: str
     table: Standings
 
     @property
@@ -36,7 +37,7 @@ class Board:
 
 def board_of_track(entries: Sequence[Entry], places: Places, tables: Sequence[Standings] | None = None) -> Board:
     """The board of a track; ``tables`` are those of its groups, where they are already made."""
-    groups = [(group.init, list(rows)) for group, rows in groupby(entries, key=lambda entry: entry.group)]
+    groups = [(group_heading(group), list(rows)) for group, rows in groupby(entries, key=lambda entry: entry.group)]
     made = tables or [standings(rows, places) for _, rows in groups]
-    grids = [Grid(start=start, table=table) for (start, _), table in zip(groups, made, strict=True)]
+    grids = [Grid(heading=heading, table=table) for (heading, _), table in zip(groups, made, strict=True)]
     return Board(entries=entries, places=places, grids=grids)

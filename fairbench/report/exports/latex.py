@@ -44,7 +44,7 @@ def _table(grid: Grid) -> str:
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{Accuracy in percent; start {escape(grid.start)}. The best ranked number of a column is bold"
+        rf"\caption{{Accuracy in percent. {escape(grid.heading)}. The best ranked number of a column is bold"
         + (rf"; {_TIE_MARK} marks rows that cannot be told apart from the first" if _has_ties(grid) else "")
         + ".}",
         rf"\begin{{tabular}}{{l{'r' * (len(columns) * width + 1)}}}",

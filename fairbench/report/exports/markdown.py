@@ -27,7 +27,7 @@ def _table(grid: Grid) -> str:
     heads = [f"{column.title} {metric}" for column in grid.table.columns for metric in column.metrics]
     heads = ["#", "Method", *heads, f"max C_FPS ({grid.table.strongest})", "Training"]
     lines = [
-        f"Start: {plain(grid.start)}. Accuracy in percent.",
+        f"{plain(grid.heading)}. Accuracy in percent.",
         "",
         _line(plain(head) for head in heads),
         _line(["---:", "---", *["---:"] * (len(heads) - 2)]),
