@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fairbench.allocator import keep_freed_memory
 from fairbench.attacks.ascent import Logits
 from fairbench.attacks.balls import Norm
+from fairbench.attacks.effort import Report, silent
 from fairbench.attacks.ensemble import Call, attack
 from fairbench.attacks.meeting import Prepared
 from fairbench.attacks.members import MEMBERS, SPARSE_RESTARTS, VERSIONS, Version
@@ -36,6 +37,7 @@ def autoattack(
     search_precision: Precision = "float32",
     micro_batch: int | None = None,
     prepared: Prepared | None = None,
+    report: Report = silent,
 ) -> AttackResult:
     """The worst case over an ensemble: each member attacks what the ones before it left.
 
@@ -63,6 +65,7 @@ def autoattack(
             note, where memory does not suffice.
         prepared: the network as :func:`prepare_search` made it ready, with its precision and micro-batch: it spares
             many calls from doing that again, and threads from doing it at the same time.
+        report: told now and then which share of the work is done, 0 to 1, from any thread, one at a time.
 
     Returns:
         an AttackResult.
@@ -91,6 +94,7 @@ def autoattack(
         search_precision=search_precision,
         micro_batch=micro_batch or choose_micro_batch(model, x[:1], search_precision),
         prepared=prepared,
+        report=report,
     )
     result = attack(call, model, x, y, indices) if micro_batch else _within_memory(call, model, x, y, indices)
     return replace(result, x_adv=result.x_adv.to(given.dtype))

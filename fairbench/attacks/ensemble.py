@@ -15,12 +15,13 @@ from fairbench.attacks.ascent import Logits
 from fairbench.attacks.balls import Norm, lengths
 from fairbench.attacks.checks import square_is_better, square_suspicion
 from fairbench.attacks.crew import Crew
+from fairbench.attacks.effort import Effort, Report
 from fairbench.attacks.meeting import Prepared, meet, prepare_search
-from fairbench.attacks.members import LEAST_CLASSES, Settings, Version, class_counts, stages
+from fairbench.attacks.members import LEAST_CLASSES, Settings, Stage, Version, class_counts, stages
 from fairbench.attacks.network import Network
 from fairbench.attacks.result import AttackResult
 from fairbench.attacks.rows import Images, take
-from fairbench.attacks.search import Outcome, Search, in_batches, in_groups, run
+from fairbench.attacks.search import Outcome, in_batches, in_groups, run
 from fairbench.attacks.search_copy import Precision
 from fairbench.attacks.validation import check_answer
 
@@ -43,6 +44,7 @@ class Call:
     search_precision: Precision
     micro_batch: int
     prepared: Prepared | None
+    report: Report
 
 
 def attack(call: Call, model: Logits, x: Tensor, y: Tensor, indices: Tensor | None) -> AttackResult:
@@ -116,60 +118,82 @@ def _all_members(call: Call, crews: Sequence[Crew], outcome: Outcome, images: Im
         square_queries=call.square_queries,
         restarts=call.composition.restarts,
     )
-    return {
-        name: _one_member(name, crews, outcome, images, settings=settings, batch_size=call.batch_size)
-        for name in call.composition.members
-    }
+    stopped = outcome.stopped if len(crews) > 1 else None
+    plans = {name: list(stages(name, settings, stopped)) for name in call.composition.members}
+    costs = [stage.cost for plan in plans.values() for stage in plan if not stage.is_repeat]
+    effort = Effort(costs, call.report)
+    ensemble = _Ensemble(crews, outcome, images, call.batch_size, effort)
+    return {name: ensemble.member(name, plan) for name, plan in plans.items()}
 
 
-def _one_member(
-    name: str, crews: Sequence[Crew], outcome: Outcome, images: Images, *, settings: Settings, batch_size: int
-) -> dict[str, Any]:
-    began = time.perf_counter()
-    for crew in crews:
-        crew.take_passes()
-    notes = []
-    attacked = outcome.robust.nonzero().squeeze(1)
-    needed = LEAST_CLASSES.get(name, 2)
-    if settings.classes < needed:
-        notes.append(f"left out: its loss needs {needed} classes, the network has {settings.classes}")
-        attacked = attacked[:0]
-    outcome.doubtful.fill_(False)
-    zero_gradient, unrounded = [], 0
-    for search, is_repeat in stages(name, settings, outcome.stopped if len(crews) > 1 else None):
-        living = attacked[outcome.robust[attacked]]
-        doubtful = outcome.doubtful[living]
+@dataclass(frozen=True)
+class _Ensemble:
+    """What the members of a call share."""
+
+    crews: Sequence[Crew]
+    """those who search, and behind them those who do not round."""
+    outcome: Outcome
+    images: Images
+    batch_size: int
+    effort: Effort
+
+    def member(self, name: str, plan: Sequence[Stage]) -> dict[str, Any]:
+        """One member, on the images that are left; what there is to tell of it."""
+        began = time.perf_counter()
+        for crew in self.crews:
+            crew.take_passes()
+        outcome, labels, classes = self.outcome, self.images.y, self.images.ranking.shape[1]
+        notes = []
+        attacked = outcome.robust.nonzero().squeeze(1)
+        if not plan:
+            notes.append(f"left out: its loss needs {LEAST_CLASSES[name]} classes, the network has {classes}")
+            attacked = attacked[:0]
         outcome.doubtful.fill_(False)
-        if not is_repeat:
-            _search(search, crews[0], outcome, take(images, living[~doubtful]), batch_size)
-            zero_gradient += getattr(search, "zero_gradient", [])
-        _search(search, crews[-1], outcome, take(images, living[doubtful]), batch_size)
-        unrounded += int(doubtful.sum())
-    passes = [asdict(crew.take_passes()) for crew in crews]
-    return {
-        "attacked": len(attacked),
-        "attacked_by_class": class_counts(images.y, [attacked], settings.classes),
-        "broken": len(attacked) - int(outcome.robust[attacked].sum()),
-        "unrounded": unrounded,
-        "zero_gradient": class_counts(images.y, zero_gradient, settings.classes),
-        "seconds": time.perf_counter() - began,
-        "passes": {kind: sum(one[kind] for one in passes) for kind in passes[0]},
-        "notes": notes,
-    }
+        zero_gradient, unrounded = [], 0
+        for stage in plan:
+            living = attacked[outcome.robust[attacked]]
+            doubtful = outcome.doubtful[living]
+            outcome.doubtful.fill_(False)
+            if not stage.is_repeat:
+                self.effort.begin(len(living))
+                self._search(stage, self.crews[0], living[~doubtful])
+                zero_gradient += getattr(stage.search, "zero_gradient", [])
+            self._search(stage, self.crews[-1], living[doubtful])
+            unrounded += int(doubtful.sum())
+        passes = [asdict(crew.take_passes()) for crew in self.crews]
+        return {
+            "attacked": len(attacked),
+            "attacked_by_class": class_counts(labels, [attacked], classes),
+            "broken": len(attacked) - int(outcome.robust[attacked].sum()),
+            "unrounded": unrounded,
+            "zero_gradient": class_counts(labels, zero_gradient, classes),
+            "seconds": time.perf_counter() - began,
+            "passes": {kind: sum(one[kind] for one in passes) for kind in passes[0]},
+            "notes": notes,
+        }
 
+    def _search(self, stage: Stage, crew: Crew, rows: Tensor) -> None:
+        """One run on some images, in groups that are in flight together."""
+        search, images = stage.search, take(self.images, rows)
 
-def _search(search: Search[Any], crew: Crew, outcome: Outcome, images: Images, batch_size: int) -> None:
-    """One run on some images, in groups that are in flight together."""
+        def attack_group(network: Network, rows: Tensor) -> None:
+            left = search.iterations
 
-    def attack_group(network: Network, rows: Tensor) -> None:
-        run(search, crew, network, outcome, in_batches(images, rows, network.shapes, targets=search.targets))
+            def advanced(iterations: int) -> None:
+                nonlocal left
+                left -= iterations
+                self.effort.advance(0 if stage.is_repeat else iterations * len(rows) * stage.passes)
 
-    outcome.begin_search()
-    shares = len(crew.networks)
-    in_flight = -(-batch_size // crew.lead.micro_batch) * crew.lead.micro_batch
-    everything = torch.arange(len(images.row) * search.targets, device=images.row.device)
-    most = max(in_flight // shares // search.targets, 1) * search.targets
-    crew.each(attack_group, in_groups(everything, most, shares))
+            batches = in_batches(images, rows, network.shapes, targets=search.targets)
+            run(search, crew, network, self.outcome, batches, advanced=advanced)
+            advanced(left)  # which images that are all broken do not need
+
+        self.outcome.begin_search()
+        shares = len(crew.networks)
+        in_flight = -(-self.batch_size // crew.lead.micro_batch) * crew.lead.micro_batch
+        everything = torch.arange(len(rows) * search.targets, device=rows.device)
+        most = max(in_flight // shares // search.targets, 1) * search.targets
+        crew.each(attack_group, in_groups(everything, most, shares))
 
 
 def _farthest(x_adv: Tensor, x: Tensor, eps: float, norm: Norm) -> float:

@@ -61,8 +61,15 @@ class Stage(NamedTuple):
     """A run of a member."""
 
     search: Search[Any]
+    passes: int
+    """that an iteration asks of the network for each row, forward; a gradient counts as three."""
     is_repeat: bool = False
     """only images in doubt are searched, without rounding."""
+
+    @property
+    def cost(self) -> int:
+        """Passes for an image that does not break."""
+        return self.passes * self.search.iterations * self.search.targets
 
 
 def stages(name: str, settings: Settings, stopped: Tensor | None) -> Iterator[Stage]:
@@ -73,19 +80,26 @@ def stages(name: str, settings: Settings, stopped: Tensor | None) -> Iterator[St
         settings: of the evaluation.
         stopped: (N, C, H, W), where a run writes its end for the next one to go on; None for searches that do not
             round, and so leave no doubt.
+
+    Returns:
+        none where the network has too few classes for the loss of the member.
     """
+    passes = 1 if name == "square" else 3
+    if settings.classes < LEAST_CLASSES.get(name, 2):
+        return
     if stopped is None:
-        yield from map(Stage, searches(name, settings))
+        for search in searches(name, settings):
+            yield Stage(search, passes)
     elif name == "square" and settings.norm == "linf":
         # Small improvements decide in the end, and rounding hides them.
         first = round(ROUNDED_SHARE * settings.square_queries)
         last = settings.square_queries - first
-        yield Stage(SquareLinf(settings.eps, settings.seed, first + 1))
-        yield Stage(SquareLinf(settings.eps, settings.seed, last + 1, asked=first, stopped=stopped))
+        yield Stage(SquareLinf(settings.eps, settings.seed, first + 1), passes)
+        yield Stage(SquareLinf(settings.eps, settings.seed, last + 1, asked=first, stopped=stopped), passes)
     else:
         for search, again in zip(searches(name, settings), searches(name, settings), strict=True):
-            yield Stage(search)
-            yield Stage(again, is_repeat=True)
+            yield Stage(search, passes)
+            yield Stage(again, passes, is_repeat=True)
 
 
 def searches(name: str, settings: Settings) -> Iterator[Search[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -130,7 +131,15 @@ def in_batches(images: Images, rows: Tensor, shapes: tuple[int, ...], *, targets
     return regroup([padded], torch.arange(len(padded.row), device=rows.device), sizes)
 
 
-def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, batches: list[Images]) -> None:
+def run(
+    search: Search[State],
+    crew: Crew,
+    network: Network,
+    outcome: Outcome,
+    batches: list[Images],
+    *,
+    advanced: Callable[[int], None],
+) -> None:
     """Run a search on a group of rows until all their images are broken or its iterations are over.
 
     Of the rows of an image the one that breaks it in the earliest iteration, in case of a tie the one of the likeliest
@@ -142,6 +151,7 @@ def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, b
         network: advances the batches.
         outcome: where broken images are written.
         batches: of the group, as :func:`in_batches` makes them.
+        advanced: told how many iterations have just been made.
     """
     parts = [_Part(images, search.begin(images)) for images in batches]
     seen = None
@@ -154,6 +164,7 @@ def run(search: Search[State], crew: Crew, network: Network, outcome: Outcome, b
                 points, fools = search.advance(network, part.images, part.state, at)
                 finds.append(_found(part.images, points, fools, at * search.targets))
         _judge(finds, crew, outcome)
+        advanced(len(stretch))
         if outcome.moment is not seen:
             seen = outcome.moment
             for part in parts:

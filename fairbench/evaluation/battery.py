@@ -213,6 +213,7 @@ def _search(
             search_precision=precision,
             micro_batch=model.micro_batch,
             prepared=model.prepared,
+            report=model.report,
         )
         return Perturbed(result.x_adv, checks_of(result))
 

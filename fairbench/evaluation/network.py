@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fairbench.attacks import Prepared
+from fairbench.attacks.effort import Report, silent
 from fairbench.errors import UsageError, WorkError
 
 
@@ -25,6 +26,8 @@ class FixedShape:
         self.micro_batch = micro_batch
         self.prepared = prepared
         """what searches ask in its place; None leaves it to each search to make that."""
+        self.report: Report = silent
+        """who is told how far a search has come."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """The logits (B, K) of images (B, C, H, W); differentiable with respect to the images.

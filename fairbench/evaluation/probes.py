@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fairbench.attacks import cw, fgsm, pgd, square
-from fairbench.attacks.ascent import input_gradient
+from fairbench.attacks import autoattack, cw, fgsm, pgd
+from fairbench.attacks.ascent import Logits, input_gradient
+from fairbench.attacks.effort import Report
 from fairbench.attacks.network import choose_micro_batch
 from fairbench.data import Dataset, Split, to_unit
 from fairbench.data.held_out import class_ranks
@@ -22,7 +23,7 @@ from fairbench.evaluation.network import FixedShape, borrowed
 from fairbench.evaluation.result import Evaluation
 from fairbench.evaluation.surrogate import plain_network
 from fairbench.losses import cross_entropy
-from fairbench.progress import Progress
+from fairbench.progress import Bar, PartOfBar, Progress, Silent
 from fairbench.protocol.attack_checks import AttackChecks
 from fairbench.protocol.conditions import CONDITIONS
 from fairbench.protocol.masking import MaskingVerdict
@@ -31,9 +32,15 @@ from fairbench.protocol.record import ConditionRecord
 IMAGES_OF_A_CLASS = 20
 _CANDIDATES = 4
 """times as many images are asked first, since only those that are classified correctly tell something."""
+STEPS, FEWER_STEPS = 50, 20
+"""of PGD, and of all other gradient attacks."""
 SQUARE_QUERIES = 300
 LARGE_EPSILON = 0.75
 RANDOM_TOLERANCE = 1e-4
+_GRADIENTS = STEPS + 3 * FEWER_STEPS + 2
+"""of each image: PGD; CW, and far away PGD and CW; FGSM, and the one that may be zero."""
+_SEARCHED = SQUARE_QUERIES // 3
+"""what Square costs in gradients."""
 _NO_TRAINING_IMAGES = "no training images were given for a plain network"
 
 
@@ -45,6 +52,7 @@ def probe_masking(
     seed: int = 0,
     device: torch.device | str | None = None,
     checks: AttackChecks | None = None,
+    progress: Progress | None = None,
 ) -> MaskingVerdict:
     """Look for signs of masked gradients, class by class.
 
@@ -58,6 +66,7 @@ def probe_masking(
         seed: of all random starts and searches.
         device: where to compute; None is where the model is.
         checks: of AutoAttack in the battery, whose zero gradients count as well.
+        progress: who is told how it goes.
     """
     began = time.perf_counter()
     material = material_of(dataset)
@@ -86,7 +95,8 @@ def probe_masking(
         if isinstance(dataset, Dataset):
             with torch.enable_grad():
                 source = plain_network(dataset, place)
-        outcomes = _outcomes(logits_of, images, source, settings)
+        with (progress or Silent()).bar("masking", _GRADIENTS + _SEARCHED) as bar:
+            outcomes = _outcomes(logits_of, images, source, settings, bar)
     return judge(
         outcomes,
         settings=settings,
@@ -107,12 +117,12 @@ def masking_of(
         model: the evaluated model.
         dataset: what it was evaluated on.
         evaluation: what came of it.
-        progress: told if a sign is found.
+        progress: who is told how it goes, and if a sign is found.
     """
     if not is_probed(evaluation.conditions):
         return None
     checks = searched_checks(evaluation.conditions)
-    verdict = probe_masking(model, dataset, evaluation.epsilon, seed=evaluation.seed, checks=checks)
+    verdict = probe_masking(model, dataset, evaluation.epsilon, seed=evaluation.seed, checks=checks, progress=progress)
     if verdict.flagged and progress is not None:
         progress.say(f"gradients look masked: {verdict.in_words(list(evaluation.data.classes))}")
     return verdict
@@ -146,26 +156,27 @@ def _first_correct(logits_of: FixedShape, x: Tensor, labels: Tensor) -> Tensor:
 
 
 def _outcomes(
-    logits_of: FixedShape, images: _Images, source: nn.Module | None, settings: dict[str, Any]
+    network: FixedShape, images: _Images, source: nn.Module | None, settings: dict[str, Any], bar: Bar
 ) -> ProbeOutcomes:
     x, y, indices = images.x, images.y, images.indices
     eps, far = settings["epsilon"], settings["large_epsilon"]
     keys = {"seed": settings["seed"], "indices": indices}
     step = {"eps": eps, "step_size": eps / 4, **keys}
+    logits_of = _Counted(network, bar)
     watched = _Watched(logits_of, y)
     perturbed = {
         "fgsm": fgsm(logits_of, x, y, eps=eps),
-        "pgd_last": pgd(watched, x, y, steps=50, emit="last", **step),
-        "cw": cw(logits_of, x, y, steps=20, **step),
-        "square": _searched(logits_of, images, settings),
+        "pgd_last": pgd(watched, x, y, steps=STEPS, emit="last", **step),
+        "cw": cw(logits_of, x, y, steps=FEWER_STEPS, **step),
+        "square": _searched(network, images, settings, PartOfBar(bar, _SEARCHED)),
     }
     if source is not None:
-        perturbed["transfer"] = cw(source, x, y, steps=20, emit="last", **step)
+        perturbed["transfer"] = cw(source, x, y, steps=FEWER_STEPS, emit="last", **step)
     fooled = {name: _is_fooled(logits_of, x_adv, y) for name, x_adv in perturbed.items()}
     reached = watched.reached.cpu().numpy()
     fooled["pgd"] = fooled["pgd_last"] | (reached != y.cpu().numpy())
     # Both losses, because so far away the cross-entropy of an honest network can saturate.
-    far_away = [attack(logits_of, x, y, eps=far, steps=20, step_size=far / 10, **keys) for attack in (pgd, cw)]
+    far_away = [attack(logits_of, x, y, eps=far, steps=FEWER_STEPS, step_size=far / 10, **keys) for attack in (pgd, cw)]
     fooled["large_epsilon"] = np.logical_or(*(_is_fooled(logits_of, x_adv, y) for x_adv in far_away))
     return ProbeOutcomes(
         labels=y.cpu().numpy(),
@@ -177,10 +188,23 @@ def _outcomes(
     )
 
 
+class _Counted:
+    """A network whose gradients move a bar."""
+
+    def __init__(self, logits_of: Logits, bar: Bar) -> None:
+        self.logits_of, self.bar = logits_of, bar
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The logits, (B, C, H, W) -> (B, K), of all images at once."""
+        if torch.is_grad_enabled():
+            self.bar.advance()
+        return self.logits_of(x)
+
+
 class _Watched:
     """A network that remembers the first wrong class of each image, over all iterates that it is asked about."""
 
-    def __init__(self, logits_of: FixedShape, y: Tensor) -> None:
+    def __init__(self, logits_of: Logits, y: Tensor) -> None:
         self.logits_of, self.y, self.reached = logits_of, y, y.clone()
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -190,28 +214,30 @@ class _Watched:
         return logits
 
 
-def _searched(logits_of: FixedShape, images: _Images, settings: dict[str, Any]) -> Tensor:
+def _searched(logits_of: FixedShape, images: _Images, settings: dict[str, Any], report: Report) -> Tensor:
     if not len(images.x):
         return images.x
-    return square(
+    return autoattack(
         logits_of.network,
         images.x,
         images.y,
         eps=settings["epsilon"],
-        queries=SQUARE_QUERIES,
+        attacks=["square"],
+        square_queries=SQUARE_QUERIES,
         seed=settings["seed"],
         indices=images.indices,
         batch_size=len(images.x),
         micro_batch=logits_of.micro_batch,
+        report=report,
     ).x_adv
 
 
 @torch.no_grad()
-def _is_fooled(logits_of: FixedShape, x_adv: Tensor, y: Tensor) -> np.ndarray:
+def _is_fooled(logits_of: Logits, x_adv: Tensor, y: Tensor) -> np.ndarray:
     return (logits_of(x_adv).argmax(dim=1) != y).cpu().numpy() if len(y) else np.zeros(0, dtype=bool)
 
 
-def _gradient_is_zero(logits_of: FixedShape, x: Tensor, y: Tensor) -> np.ndarray:
+def _gradient_is_zero(logits_of: Logits, x: Tensor, y: Tensor) -> np.ndarray:
     if not len(y):
         return np.zeros(0, dtype=bool)
     gradient, _ = input_gradient(logits_of, x, lambda _, logits: cross_entropy(logits, y))
@@ -219,7 +245,7 @@ def _gradient_is_zero(logits_of: FixedShape, x: Tensor, y: Tensor) -> np.ndarray
 
 
 @torch.no_grad()
-def _differs(logits_of: FixedShape, x: Tensor) -> np.ndarray:
+def _differs(logits_of: Logits, x: Tensor) -> np.ndarray:
     if not len(x):
         return np.zeros(0, dtype=bool)
     first, second = logits_of(x), logits_of(x)

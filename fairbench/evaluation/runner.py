@@ -17,7 +17,7 @@ from fairbench.evaluation.material import Material
 from fairbench.evaluation.network import FixedShape
 from fairbench.evaluation.replicas import Replica, share
 from fairbench.evaluation.verdicts import Verdicts, verdicts
-from fairbench.progress import Bar, Progress
+from fairbench.progress import Bar, PartOfBar, Progress, SharedBar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,16 +117,20 @@ class Runner:
             for replica in self.replicas[: len(batches)]
         }
 
-        def attack(replica: Replica, batch: Tensor) -> tuple[Verdicts, float]:
-            began = time.perf_counter()
-            found = self._verdicts(condition, networks[replica], replica, batch)
-            return found, time.perf_counter() - began
+        with self.progress.bar(condition.name, len(positions)) as of_images:
+            bar = SharedBar(of_images)
 
-        with self.progress.bar(condition.name, len(positions)) as bar:
-            _advance(bar, len(log.predicted), log.predicted, labels)
-            for (answers, checks), seconds in share(tuple(networks), batches, attack):
+            def attack(replica: Replica, batch: Tensor) -> tuple[Verdicts, float, int]:
+                began = time.perf_counter()
+                networks[replica].report = part = PartOfBar(bar, len(batch))
+                found = self._verdicts(condition, networks[replica], replica, batch)
+                return found, time.perf_counter() - began, part.left
+
+            if log.predicted:
+                _advance(bar, len(log.predicted), log.predicted, labels)
+            for (answers, checks), seconds, left in share(tuple(networks), batches, attack):
                 self.journal.add_batch(condition.name, answers.tolist(), seconds, checks)
-                _advance(bar, len(answers), log.predicted, labels)
+                _advance(bar, left, log.predicted, labels)
 
     def _verdicts(self, condition: Condition, network: FixedShape, replica: Replica, batch: Tensor) -> Verdicts:
         seed = int(condition.settings.get("seed", 0)) + int(batch[0])
@@ -140,6 +144,5 @@ class Runner:
 
 
 def _advance(bar: Bar, amount: int, predicted: list[int], labels: np.ndarray) -> None:
-    if amount:
-        accuracy = np.mean(np.array(predicted) == labels[: len(predicted)])
-        bar.advance(amount, note=f"{accuracy:.1%}")
+    accuracy = np.mean(np.array(predicted) == labels[: len(predicted)])
+    bar.advance(amount, note=f"{accuracy:.1%}")

@@ -19,7 +19,7 @@ from fairbench.errors import UsageError
 from fairbench.evaluation.battery import Condition
 from fairbench.evaluation.network import FixedShape, borrowed
 from fairbench.evaluation.runner import verdicts
-from fairbench.progress import Progress, Silent
+from fairbench.progress import PartOfBar, Progress, Silent
 from fairbench.protocol.record import ConditionRecord
 from fairbench.threads import computing_threads
 
@@ -142,6 +142,7 @@ def _batch_by_batch(
             for batch in positions.split(shape.batch_size):
                 test = dataset.test.take(batch)
                 x, y = to_unit(test.images.to(place)), test.labels.to(place)
+                logits_of.report = part = PartOfBar(bar, len(batch))
                 parts.append(work(logits_of, x, y, batch.to(place)).cpu())
-                bar.advance(len(batch))
+                bar.advance(part.left)
     return torch.cat(parts)
