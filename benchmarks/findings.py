@@ -45,6 +45,7 @@ CLAIMS = (
             ("faal@trades", "trades"),
             *(("pgd_at", f"base:{name}") for name in ("pgd_at", "n-fgsm")),
         ),
+        conditions=("clean", "fgsm", "pgd20", "aa"),
     ),
     Claim(
         title="FRL needs its long schedule", pairs=(("frl", "base:pgd_at"), ("frl", "faal"), ("frl", "frl, 2 epochs"))

@@ -16,11 +16,12 @@ _TEACHER = re.compile(r"(?:^|, )(?:(?P<role>robust|clean) )?(?P<name>\S+) \(")
 
 def command_of(record: Record) -> str:
     """The command that trains and evaluates the same again, ready for a shell; empty where none would be enough."""
-    if record.training is None or record.origin != "built-in" or record.track not in track_names():
+    is_base = record.method.startswith("base:")
+    if (record.training is None and not is_base) or record.origin != "built-in" or record.track not in track_names():
         return ""
     track = load_track(record.track)
     words = ["fairbench", "run", "--track", track.name, "--methods", record.method, "--seeds", str(record.seed)]
-    words += ["--init", record.init] if record.init != track.init and not record.method.startswith("base:") else []
+    words += ["--init", record.init] if record.init != track.init and not is_base else []
     words += _teachers(record, track)
     for departure in record.departures:
         found = _DEPARTURE.fullmatch(departure)

@@ -128,8 +128,9 @@ def test_the_command_of_a_record_asks_for_the_same(changes, words):
     assert shlex.split(command_of(record.model_copy(update=changes))) == first + words
 
 
-def test_the_command_of_a_base_names_no_start():
-    record = make_record("base:trades", init="trades", conditions=("aa",), last=None)
+@pytest.mark.parametrize("trained", [{"training": None}, {}])
+def test_the_command_of_a_base_names_no_start(trained):
+    record = make_record("base:trades", init="trades", conditions=("aa",), last=None, **trained)
     assert command_of(record) == "fairbench run --track digits --methods base:trades --seeds 0"
 
 
@@ -161,6 +162,15 @@ def test_the_command_names_teachers_that_are_not_the_tracks_own(label, flags):
     record = make_record("ard", conditions=("aa",), last=None)
     record.training.config["teacher"] = label
     assert command_of(record) == f"fairbench run --track digits --methods ard --seeds 0{flags}"
+
+
+@pytest.mark.parametrize("track", COMMITTED)
+def test_every_run_of_a_committed_board_has_its_command_and_commit(track):
+    rows = list(csv.DictReader((BOARDS / track / "runs.csv").read_text("utf-8").splitlines()))
+    assert rows
+    for row in rows:
+        assert row["command"].startswith(f"fairbench run --track {track} --methods "), row["method"]
+        assert len(row["commit"]) == 40, row["method"]
 
 
 @pytest.mark.parametrize("track", COMMITTED)
