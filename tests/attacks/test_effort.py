@@ -81,3 +81,11 @@ def test_a_network_that_is_always_wrong_is_done_at_once(digits):
     wrong = (digits.network(digits.x[:5]).argmax(dim=1) + 1) % 10
     autoattack(digits.network, digits.x[:5], wrong, eps=digits.eps, square_queries=10, report=told.append)
     assert set(told) == {1.0}
+
+
+def test_a_member_that_soon_breaks_everything_is_done(digits):
+    told = []
+    result = autoattack(digits.network, digits.x[:20], digits.y[:20], eps=0.9, attacks=["apgd-ce"], report=told.append)
+    assert not result.robust.any()
+    assert len(told) < 90
+    assert told[-1] == 1
