@@ -22,6 +22,7 @@ from fairbench.leaderboard.duel import DuelRow, compare_runs
 from fairbench.leaderboard.gains import Gain
 from fairbench.leaderboard.ranking import Entry, group_of, rank, ranking_key
 from fairbench.leaderboard.records import RECORDS_FOLDER, Run, load_runs
+from fairbench.protocol.conditions import is_battery_departure
 from fairbench.protocol.corruptions import FAMILY, is_corruption
 from fairbench.protocol.record import Record
 
@@ -90,8 +91,9 @@ _PLAIN = {"schedule.epochs": "{} epochs", "selection.rule": "chosen on {}"}
 
 
 def name_of(record: Record) -> str:
-    """The written form, and in words what departs from the track."""
-    parts = [line.partition(" = ") for line in record.departures]
+    """The written form, and in words what departs from the track in training."""
+    # Conditions that a run lacks are no lines of a comparison.
+    parts = [line.partition(" = ") for line in record.departures if not is_battery_departure(line)]
     words = [
         _PLAIN[key].format(rest.partition(" instead of ")[0]) if key in _PLAIN else f"{key} = {rest}"
         for key, _, rest in parts
