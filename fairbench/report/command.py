@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from fairbench.protocol.conditions import is_battery_departure
 from fairbench.protocol.record import Record
 from fairbench.protocol.track import Track, load_track, track_names
 
@@ -24,6 +25,9 @@ def command_of(record: Record) -> str:
     words += ["--init", record.init] if record.init != track.init and not is_base else []
     words += _teachers(record, track)
     for departure in record.departures:
+        if is_battery_departure(departure):
+            words += _flag("battery.conditions", f"[{', '.join(record.conditions)}]")
+            continue
         found = _DEPARTURE.fullmatch(departure)
         if found is None:
             return ""

@@ -118,6 +118,10 @@ def test_a_track_without_runs_is_refused(tmp_path):
             {"departures": ["battery.conditions = ['clean', 'aa'] instead of ['clean']"]},
             ["--set", "battery.conditions=['clean', 'aa']"],
         ),
+        (
+            {"departures": ["battery.conditions lack clean, pgd20", "schedule.epochs = 5 instead of 2"]},
+            ["--set", "battery.conditions=[aa]", "--set", "schedule.epochs=5"],
+        ),
         ({"departures": ["schedule.steps_per_epoch = None instead of 5"]}, ["--set", "schedule.steps_per_epoch=null"]),
         ({"departures": ["dataset = folder:a b instead of digits"]}, ["--dataset", "folder:a b"]),
     ],
